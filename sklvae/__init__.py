@@ -1,0 +1,15 @@
+"""Label a large data set from a few dozen answers, with variational autoencoders."""
+
+from ._labels import UNLABELED
+from .estimators import ClusterLabelVAEClassifier, VariationalAutoencoder
+from .labeling import INVALID, SKIP
+
+__all__ = [
+    "INVALID",
+    "SKIP",
+    "UNLABELED",
+    "ClusterLabelVAEClassifier",
+    "VariationalAutoencoder",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,6 @@
+"""What a user imports: scikit-learn estimators that put the parts together."""
+
+from ._cluster_label import ClusterLabelVAEClassifier
+from ._vae import VariationalAutoencoder
+
+__all__ = ["ClusterLabelVAEClassifier", "VariationalAutoencoder"]

@@ -1,0 +1,250 @@
+"""What every estimator with a latent space shares."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+from scipy.stats.qmc import Sobol
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from ..nn import (
+    VAE,
+    BernoulliLikelihood,
+    GaussianLikelihood,
+    conv_decoder,
+    conv_encoder,
+    mlp_decoder,
+    mlp_encoder,
+)
+from ..training import Net, Options, Rows, choose_device, choose_precision, fresh_seed, in_blocks, seeded, train
+from ._constraints import (
+    Constraint,
+    anything,
+    at_least,
+    check_parameters,
+    instance_of,
+    none,
+    one_of,
+    sequence_of_positive_int,
+)
+from ._input import check_rows, constant, event_shape, feature_moments, within_unit
+from ._persistence import PersistenceMixin
+
+__all__ = ["LatentEstimator", "auto_epochs"]
+
+N_DRAWS = 16
+"""Draws of z behind one value of `score_samples`."""
+
+
+def auto_epochs(n_samples: int, batch_size: int, steps: int, most: int) -> int:
+    """As many epochs as make about `steps` optimizer steps, at least 1 and at most `most`."""
+    return int(np.clip(round(steps * batch_size / n_samples), 1, most))
+
+
+class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+    """A VAE behind the scikit-learn interface; a subclass says what it trains on."""
+
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        "n_latent": at_least(1, int),
+        "beta": at_least(0.0),
+        "likelihood": one_of("auto", "bernoulli", "gaussian"),
+        "encoder": one_of("auto", "mlp", "conv") | Constraint(callable, "a module factory"),
+        "hidden_units": sequence_of_positive_int(0, np.inf, "a tuple of positive integers"),
+        "image_shape": none
+        | sequence_of_positive_int(2, 3, "(height, width) or (channels, height, width) of positive integers"),
+        "batch_size": at_least(1, int),
+        "max_epochs": at_least(1, int) | one_of("auto"),
+        "lr": at_least(0.0, above=True),
+        "optimizer": one_of("adam", "adamw", "sgd") | instance_of(type, "a torch optimizer class"),
+        "device": instance_of((str, torch.device), "a device"),
+        "precision": one_of("auto", "float32", "bfloat16"),
+        "random_state": anything,
+        "verbose": at_least(0, int) | instance_of(bool, "a bool"),
+        "callbacks": none | instance_of((list, tuple), "a list of skorch callbacks"),
+        "warm_start": instance_of(bool, "a bool"),
+    }
+
+    @property
+    @abstractmethod
+    def _vae(self) -> VAE:
+        """The trained VAE."""
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Encode: means of q(z|x).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+            Data in the units of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_latent)
+        """
+        return self._apply(lambda module, x: module.posterior(x).mean, X)
+
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
+        """Decode: means of p(x|z), in the shape, the units and the dtype of the training data.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_latent)
+            Latent vectors.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+        """
+        check_is_fitted(self)
+        Z = np.asarray(Z)
+        if Z.ndim != 2 or Z.shape[1] != self._vae.n_latent:
+            raise ValueError(
+                f"{type(self).__name__}: inverse_transform needs latent vectors of shape (n_samples, "
+                f"{self._vae.n_latent}), got shape {Z.shape}."
+            )
+        Z = Z.astype(np.float64 if self._dtype == np.float64 else np.float32)
+        x = in_blocks(self._vae, lambda vae, z: vae.likelihood(z).mean, Z, Z.shape[1:])
+        if self._dtype == np.uint8:
+            x = np.rint(x * 255)
+        return x.reshape(len(Z), *self._x_shape).astype(self._dtype)
+
+    def sample(self, n_samples: int = 1) -> NDArray[Any]:
+        """Decode draws from the prior p(z).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+        """
+        check_is_fitted(self)
+        rng = check_random_state(self.random_state)
+        return self.inverse_transform(rng.standard_normal((n_samples, self._vae.n_latent)))
+
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+        """ELBO of each sample: a lower bound on log p(x), in nats.
+
+        The expectation over z is a mean over 16 quasi-random draws, the same ones for every sample. uint8
+        pixels count as fractions of 255.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            If the likelihood is Bernoulli and a value is outside [0, 1].
+        """
+        check_is_fitted(self)
+        rows = check_rows(self, X, reset=False)
+        if self.likelihood_ == "bernoulli":
+            self._require_unit(rows)
+        points = Sobol(self._vae.n_latent, rng=0).random(N_DRAWS)
+        draws = torch.from_numpy(ndtri(np.clip(points, 1e-6, 1 - 1e-6)))
+
+        def bound(vae: VAE, x: Tensor) -> Tensor:
+            posterior = vae.posterior(x)
+            z = posterior.mean + posterior.stddev * draws.to(x)[:, None, :]  # (N_DRAWS, B, n_latent)
+            log_likelihood = torch.stack([vae.likelihood(draw).log_prob(x) for draw in z]).mean(dim=0)
+            return log_likelihood - torch.distributions.kl_divergence(posterior, vae.prior())
+
+        return in_blocks(self._vae, bound, rows, self._event)
+
+    def _apply(self, function: Callable[[VAE, Tensor], Tensor], X: Any, module: nn.Module | None = None) -> Any:
+        check_is_fitted(self)
+        return in_blocks(module or self._vae, function, check_rows(self, X, reset=False), self._event)
+
+    def _start(self, X: Any) -> tuple[NDArray[Any], np.random.RandomState]:
+        """Check parameters and X, and settle what depends on them."""
+        check_parameters(self, self._constraints)
+        self._device, rng = choose_device(self.device), check_random_state(self.random_state)
+        rows = check_rows(self, X, reset=True, image_shape=self.image_shape)
+        if constant(rows):
+            raise ValueError(
+                f"{type(self).__name__}: X must vary, but all its {len(rows)} rows are the same (constant features)."
+            )
+        self._event = event_shape(X, self.image_shape)
+        self._x_shape = tuple(np.shape(X)[1:])
+        self._dtype = rows.dtype
+        self.likelihood_ = self._choose_likelihood(rows)
+        self._n_features_out = self.n_latent
+        return rows, rng
+
+    def _choose_likelihood(self, rows: NDArray[Any]) -> str:
+        if self.likelihood == "auto":
+            return "bernoulli" if within_unit(rows) else "gaussian"
+        if self.likelihood == "bernoulli":
+            self._require_unit(rows)
+        return self.likelihood
+
+    def _require_unit(self, rows: NDArray[Any]) -> None:
+        if not within_unit(rows):
+            raise ValueError(
+                f"{type(self).__name__}: a Bernoulli likelihood needs values in [0, 1], got values from "
+                f"{rows.min():g} to {rows.max():g}. Scale X, or use likelihood=\"gaussian\"."
+            )
+
+    def _build_vae(self, rows: NDArray[Any], rng: np.random.RandomState) -> VAE:
+        """A new network for these rows."""
+        event, n_outputs = self._event, 2 * self.n_latent
+        image = len(event) == 3
+        if self.encoder == "conv" and (not image or min(event[1:]) < 2):
+            raise ValueError(
+                f'{type(self).__name__}: encoder="conv" needs images of at least 2 x 2, got samples of shape '
+                f"{event}. Give image_shape, or use encoder=\"mlp\"."
+            )
+        conv = self.encoder == "conv" or (self.encoder == "auto" and image and min(event[1:]) >= 2)
+        hidden = tuple(self.hidden_units)
+        with seeded(fresh_seed(rng), self._device):
+            if callable(self.encoder):
+                encoder = self.encoder(event, n_outputs)
+            else:
+                encoder = (conv_encoder if conv else mlp_encoder)(event, hidden, n_outputs)
+            decoder = (conv_decoder if conv else mlp_decoder)(event, hidden, self.n_latent)
+        return VAE(encoder, decoder, self._build_observation(rows), self.n_latent).to(self._device)
+
+    def _build_observation(self, rows: NDArray[Any]) -> BernoulliLikelihood | GaussianLikelihood:
+        if self.likelihood_ == "bernoulli":
+            return BernoulliLikelihood(self._event)
+        moments = feature_moments(rows, shared=len(self._event) == 3)
+        return GaussianLikelihood(*(torch.tensor(m, dtype=torch.float32).view(self._event) for m in moments))
+
+    def _train(
+        self, model: nn.Module, objective: Any, rows: Rows, *, max_epochs: int, rng: np.random.RandomState, phase: str
+    ) -> Net:
+        """Train a phase; record its epochs in `history_` and its net in `net_`."""
+        options = Options(
+            batch_size=self.batch_size,
+            lr=self.lr,
+            optimizer=self.optimizer,
+            device=self._device,
+            precision=choose_precision(self.precision, self._device),
+            verbose=int(self.verbose),
+            callbacks=self.callbacks,
+        )
+        self.net_ = train(model, objective, rows, max_epochs=max_epochs, seed=fresh_seed(rng), options=options)
+        for epoch in self.net_.history:
+            record = {name: value for name, value in epoch.items() if name in TERMS}
+            self.history_.append({"phase": phase, "epoch": len(self.history_) + 1, **record})
+        return self.net_
+
+
+TERMS = ("train_loss", "reconstruction", "kl", "cross_entropy", "dur")

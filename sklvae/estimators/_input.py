@@ -1,0 +1,85 @@
+"""Checking X: flat rows, their units, and the shape of the image they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+__all__ = ["check_rows", "constant", "event_shape", "feature_moments", "within_unit"]
+
+DTYPES = (np.float64, np.float32, np.uint8)
+CHUNK = 4096
+
+
+def check_rows(
+    estimator: BaseEstimator, X: Any, *, reset: bool, image_shape: Sequence[int] | None = None
+) -> NDArray[Any]:
+    """Give X as flat rows (n_samples, n_features), float64, float32 or uint8, without a copy where it can be.
+
+    Raises
+    ------
+    ValueError
+        If X is not finite, has one sample or one feature (when fitting), or does not have the image shape.
+    """
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu().numpy()
+    if isinstance(X, np.ndarray) and X.ndim > 2:
+        if image_shape is not None and prod(image_shape) != prod(X.shape[1:]):
+            raise ValueError(_mismatch(estimator, tuple(image_shape), X.shape))
+        X = X.reshape(len(X), -1)
+    least = 2 if reset else 1
+    rows: NDArray[Any] = validate_data(
+        estimator, X, reset=reset, dtype=DTYPES, ensure_min_samples=least, ensure_min_features=least
+    )
+    if image_shape is not None and prod(image_shape) != rows.shape[1]:
+        raise ValueError(_mismatch(estimator, tuple(image_shape), rows.shape))
+    return rows
+
+
+def event_shape(X: Any, image_shape: Sequence[int] | None) -> tuple[int, ...]:
+    """Shape of one sample in a network: (channels, height, width), or (n_features,) for a table."""
+    shape = tuple(np.shape(X)[1:])
+    if image_shape is not None:
+        shape = tuple(image_shape)
+    return (1, *shape) if len(shape) == 2 else shape
+
+
+def within_unit(rows: NDArray[Any]) -> bool:
+    """Whether all values are in [0, 1], once uint8 pixels are fractions of 255."""
+    return rows.dtype == np.uint8 or (rows.min() >= 0 and rows.max() <= 1)
+
+
+def constant(rows: NDArray[Any]) -> bool:
+    """Whether every row is the same."""
+    return not any((rows[i : i + CHUNK] != rows[:1]).any() for i in range(0, len(rows), CHUNK))
+
+
+def feature_moments(rows: NDArray[Any], *, shared: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean and standard deviation of each feature, or of all together; 1 for what does not vary.
+
+    Computed chunk by chunk, so that no float copy of X is made; uint8 counts as fractions of 255.
+    """
+    unit = 255 if rows.dtype == np.uint8 else 1
+    chunks = range(0, len(rows), CHUNK)
+    mean = sum(rows[i : i + CHUNK].sum(axis=0, dtype=np.float64) for i in chunks) / len(rows) / unit
+    mean = np.full_like(mean, mean.mean()) if shared else mean
+    square = sum(((rows[i : i + CHUNK] / unit - mean) ** 2).sum(axis=0, dtype=np.float64) for i in chunks)
+    variance = square / len(rows)
+    variance = np.full_like(variance, variance.mean()) if shared else variance
+    scale = np.sqrt(variance)
+    # A constant column keeps a rounding error of its mean as its scale.
+    return mean, np.where(scale > 1e-7 * np.maximum(np.abs(mean), 1e-30), scale, 1.0)
+
+
+def _mismatch(estimator: BaseEstimator, image_shape: tuple[int, ...], came: tuple[int, ...]) -> str:
+    return (
+        f"{type(estimator).__name__}: image_shape {image_shape} has {prod(image_shape)} values a sample, but X "
+        f"has shape {came}. Give the (height, width) or (channels, height, width) that the rows of X have."
+    )

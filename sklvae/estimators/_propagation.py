@@ -1,0 +1,224 @@
+"""A round of questions and the labels it spreads: by cluster, as in the paper, or over a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._labels import UNLABELED, plain_classes
+from ..graph import knn_graph, spread_labels
+from ..labeling import (
+    Answer,
+    Cluster,
+    Query,
+    QueryBatch,
+    ask_clusters,
+    confidence_of,
+    find_clusters,
+    undecided_rows,
+)
+
+__all__ = ["PROPAGATIONS", "Known", "Plan", "Round", "Spread"]
+
+N_MEMBERS = 16
+"""Members of a cluster that a query shows."""
+
+DOUBTED_SHARE = 1 / 6
+"""Share of the rows, the most doubtful ones, that a later round of graph propagation asks among."""
+
+
+@dataclass
+class Known:
+    """Labels of single rows: from y, and from answers about rows.
+
+    `labels` maps a row to its label and confidence; `asked` holds the rows asked about, whatever came of it.
+    """
+
+    labels: dict[int, tuple[Any, float]]
+    asked: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many questions a round may ask: about `n_questions` clusters, and `spare` ones about splits."""
+
+    n_questions: int
+    spare: int
+
+
+@dataclass
+class Spread:
+    """A label and a confidence for every row, and two opinions on them.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Sorted labels.
+    code : ndarray of shape (n_samples,)
+        Index into `classes`, -1 where there is no label.
+    weight : ndarray of shape (n_samples,)
+        Confidence in [0, 1], 0 where there is no label.
+    probability : ndarray of shape (n_samples, n_classes) or None
+        What the graph says.
+    predicted : ndarray of shape (n_samples, n_classes) or None
+        What the classifier says, once it has been trained on these labels.
+    """
+
+    classes: NDArray[Any]
+    code: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    probability: NDArray[Any] | None = None
+    predicted: NDArray[Any] | None = None
+
+    @classmethod
+    def nothing(cls, n: int) -> Spread:
+        """No label at all."""
+        return cls(np.empty(0), np.full(n, UNLABELED), np.zeros(n, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round works on.
+
+    Attributes
+    ----------
+    z : ndarray of shape (n_samples, n_latent)
+        Posterior means.
+    previous : Spread or None
+        What the round before spread, once a classifier has been trained.
+    make_query : callable
+        ``make_query(cluster, index)`` makes the question about a row, or about the decoded center if None.
+    seed : int
+        Seed of the clusterer.
+    """
+
+    z: NDArray[Any]
+    previous: Spread | None
+    make_query: Callable[[Cluster, int | None], Query]
+    seed: int
+
+    def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
+        """Cluster some rows in the latent space."""
+        return find_clusters(self.z[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level)
+
+    def ask(
+        self, clusters: list[Cluster], index_of: Callable[[Cluster], int | None], plan: Plan, settings: Any
+    ) -> Generator[QueryBatch, list[Answer], list[tuple[Cluster, Answer]]]:
+        """Ask about clusters, splitting the invalid ones."""
+
+        def split(cluster: Cluster, k: int) -> list[Cluster]:
+            return self.clusters(cluster.rows, k, settings, cluster.level + 1)
+
+        def query_for(cluster: Cluster) -> Query | None:
+            index = index_of(cluster)
+            return None if index == NOTHING_LEFT else self.make_query(cluster, index)
+
+        return ask_clusters(
+            clusters,
+            query_for,
+            split,
+            n_clusters=settings.n_clusters,
+            max_depth=settings.max_depth,
+            spare=plan.spare,
+        )
+
+
+Propagation = Generator[QueryBatch, list[Answer], Spread]
+NOTHING_LEFT = -1
+
+
+def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) -> Propagation:
+    """Ask what each decoded center is; its members get the label (cluster-label paper, Section 3.3).
+
+    A cluster whose labeled rows agree is not asked about. A label known for a row stands.
+    """
+    clusters = round_.clusters(np.arange(len(round_.z)), plan.n_questions if plan else settings.n_clusters, settings)
+    votes = [_vote(cluster, known) for cluster in clusters]
+    settled = [(c, v) for c, v in zip(clusters, votes, strict=True) if v and (v.confidence == 1 or plan is None)]
+    if plan is not None:
+        done = {id(cluster) for cluster, _ in settled}
+        open_ = [cluster for cluster in clusters if id(cluster) not in done]
+        settled += yield from round_.ask(open_, lambda cluster: None, plan, settings)
+    labeled = [(cluster, answer) for cluster, answer in settled if answer.is_label]
+    labels = [label for label, _ in known.labels.values()] + [answer.label for _, answer in labeled]
+    if not labels:
+        return Spread.nothing(len(round_.z))
+    classes, code_of = _classes(labels)
+    code = np.full(len(round_.z), UNLABELED)
+    weight = np.zeros(len(round_.z), dtype=np.float32)
+    for cluster, answer in labeled:
+        code[cluster.rows] = code_of[answer.label]
+        weight[cluster.rows] = answer.confidence * confidence_of(
+            cluster, settings.confidence, settings.distance, settings.decay
+        )
+    return _with_known(Spread(classes, code, weight), known, code_of)
+
+
+def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> Propagation:
+    """Ask about typical rows; all labels known spread over the neighbor graph of the latents.
+
+    The first round asks about the rows nearest to cluster centers, later ones about those where graph and
+    classifier are undecided.
+    """
+    graph = knn_graph(round_.z)
+    if plan is not None:
+        rows = np.arange(len(round_.z))
+        if round_.previous is not None:
+            n_rows = max(int(len(rows) * DOUBTED_SHARE), plan.n_questions)
+            rows = undecided_rows(round_.previous.probability, round_.previous.predicted, graph, n_rows)
+        clusters = round_.clusters(rows, plan.n_questions, settings)
+        asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
+        known.labels |= {a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label}  # type: ignore
+    if not known.labels:
+        return Spread.nothing(len(round_.z))
+    classes, code_of = _classes([label for label, _ in known.labels.values()])
+    seeds = np.zeros((len(round_.z), len(classes)))
+    for row, (label, confidence) in known.labels.items():
+        seeds[row, code_of[label]] = confidence
+    probability = spread_labels(graph, seeds)
+    weight = probability.max(axis=1).astype(np.float32)
+    code = np.where(weight > 0, probability.argmax(axis=1), UNLABELED)
+    return _with_known(Spread(classes, code, weight, probability), known, code_of)
+
+
+PROPAGATIONS = {"cluster": by_cluster, "graph": by_graph}
+
+
+def _vote(cluster: Cluster, known: Known) -> Answer | None:
+    """The labeled rows of a cluster vote; their agreement is the confidence."""
+    mass: dict[Any, float] = {}
+    for row in cluster.rows.tolist():
+        if row in known.labels:
+            label, confidence = known.labels[row]
+            mass[label] = mass.get(label, 0.0) + confidence
+    if not sum(mass.values()):
+        return None
+    winner = max(mass, key=mass.__getitem__)
+    return Answer(winner, mass[winner] / sum(mass.values()))
+
+
+def _typical_row(cluster: Cluster, known: Known) -> int:
+    """The member nearest to the center that nothing is known of."""
+    for row in cluster.rows[np.argsort(cluster.euclidean(), kind="stable")].tolist():
+        if row not in known.labels and row not in known.asked:
+            known.asked.add(row)
+            return row
+    return NOTHING_LEFT
+
+
+def _classes(labels: list[Any]) -> tuple[NDArray[Any], dict[Any, int]]:
+    values = np.empty(len(labels), dtype=object)
+    values[:] = labels
+    classes = np.unique(plain_classes(values))
+    return classes, {label: code for code, label in enumerate(classes.tolist())}
+
+
+def _with_known(spread: Spread, known: Known, code_of: dict[Any, int]) -> Spread:
+    for row, (label, confidence) in known.labels.items():
+        spread.code[row], spread.weight[row] = code_of[label], confidence
+    return spread

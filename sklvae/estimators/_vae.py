@@ -1,0 +1,179 @@
+"""The beta-VAE as a transformer."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from ..nn import VAE
+from ..objectives import beta_vae_loss
+from ..training import Rows
+from ._base import LatentEstimator, auto_epochs
+
+__all__ = ["VariationalAutoencoder"]
+
+STEPS = 4000
+MOST_EPOCHS = 200
+
+
+class VariationalAutoencoder(LatentEstimator):
+    """beta-VAE as a transformer: encodes to posterior means, decodes, samples and scores.
+
+    Minimizes ``-E_q[log p(x|z)] + beta KL(q(z|x) || p(z))``, summed over features and latents, averaged
+    over samples.
+
+    Parameters
+    ----------
+    n_latent : int, default=10
+        Latent dimensions.
+    beta : float, default=1.0
+        Weight of the KL, per sample.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        "auto" is Bernoulli for uint8 pixels and for data in [0, 1], otherwise a Gaussian whose variances
+        are learned, over inputs that are standardized inside (each feature; images as a whole).
+    encoder : {"auto", "mlp", "conv"} or callable, default="auto"
+        Dense layers, or one strided convolution before them, and a decoder that mirrors it; "auto" is "conv"
+        for images and "mlp" for tables. A callable ``f(event_shape, n_outputs)`` makes a module from
+        (batch, \\*event_shape) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
+    hidden_units : tuple of int, default=(500, 500)
+        Widths of the dense hidden layers; () makes encoder and decoder linear.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of flat rows that are images.
+    batch_size : int, default=256
+        Samples per step.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data; "auto" is about 4000 steps, at most 200 epochs.
+    lr : float, default=1e-3
+        Learning rate.
+    optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
+        From torch.
+    device : str or torch.device, default="auto"
+        "auto" is a GPU if there is one.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the matrix products in training; "auto" is bfloat16 where the processor has it.
+    random_state : int, RandomState or None, default=None
+        Decides everything random.
+    verbose : int, default=0
+        1 shows a progress bar.
+    callbacks : list of skorch callbacks, default=None
+        Called in training.
+    warm_start : bool, default=False
+        Go on from the network of the last fit.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The net that was trained.
+    history_ : list of dict
+        One record an epoch; losses in nats per sample.
+    likelihood_ : str
+        The likelihood in use.
+    n_features_in_ : int
+        Values per sample.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X had them.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or X is not as described.
+    NonFiniteLossError
+        A ValueError: if the loss becomes infinite or nan.
+
+    References
+    ----------
+    Kingma and Welling, 2014, "Auto-encoding variational Bayes"; Higgins et al., 2017, "beta-VAE".
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklvae import VariationalAutoencoder
+    >>> X = load_digits().data[:200] / 16
+    >>> vae = VariationalAutoencoder(n_latent=2, max_epochs=2, random_state=0).fit(X)
+    >>> vae.transform(X).shape, vae.sample(3).shape, vae.score_samples(X).shape
+    ((200, 2), (3, 64), (200,))
+    """
+
+    _constraints: ClassVar = LatentEstimator._constraints
+
+    def __init__(
+        self,
+        *,
+        n_latent: int = 10,
+        beta: float = 1.0,
+        likelihood: str = "auto",
+        encoder: Any = "auto",
+        hidden_units: tuple[int, ...] = (500, 500),
+        image_shape: tuple[int, ...] | None = None,
+        batch_size: int = 256,
+        max_epochs: int | str = "auto",
+        lr: float = 1e-3,
+        optimizer: Any = "adam",
+        device: Any = "auto",
+        precision: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: list[Any] | None = None,
+        warm_start: bool = False,
+    ) -> None:
+        self.n_latent = n_latent
+        self.beta = beta
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.hidden_units = hidden_units
+        self.image_shape = image_shape
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.optimizer = optimizer
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+
+    @property
+    def _vae(self) -> VAE:
+        vae: VAE = self.net_.module_.model
+        return vae
+
+    def fit(self, X: ArrayLike, y: None = None) -> Self:
+        """Train on X.
+
+        An interruption from the keyboard ends training early, with a warning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+            float, or uint8 pixels, which count as fractions of 255.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        previous = self._vae if self.warm_start and hasattr(self, "net_") else None
+        rows, rng = self._start(X)
+        vae = previous or self._build_vae(rows, rng)
+        if previous is None:
+            self.history_: list[dict[str, Any]] = []
+        epochs = self.max_epochs
+        if epochs == "auto":
+            epochs = auto_epochs(len(rows), self.batch_size, STEPS, MOST_EPOCHS)
+        objective = partial(beta_vae_loss, beta=self.beta)
+        net = self._train(vae, objective, Rows(rows, self._event), max_epochs=epochs, rng=rng, phase="pretrain")
+        if net.interrupted_:
+            warnings.warn(f"Training was interrupted after {len(net.history)} of {epochs} epochs.", stacklevel=2)
+        return self
+
+    def score(self, X: ArrayLike, y: None = None) -> float:
+        """Mean ELBO per sample, in nats; higher is better."""
+        check_is_fitted(self)
+        return float(np.mean(self.score_samples(X)))

@@ -1,0 +1,53 @@
+"""Neighbor graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.neighbors import NearestNeighbors
+
+__all__ = ["knn_graph"]
+
+
+def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
+    """Symmetric graph of nearest neighbors, weighted by a Gaussian of the local scale.
+
+    ``w_ij = exp(-4 |x_i - x_j|^2 / d_i^2)`` where ``d_i`` is the distance from i to its last neighbor; the
+    graph is the mean of ``w`` and its transpose.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, d)
+        Where the nodes are.
+    n_neighbors : int, default=10
+        Edges that start at a node; at most ``n - 1`` are made.
+
+    Returns
+    -------
+    csr_array of shape (n, n)
+        Weights in (0, 1], none on the diagonal.
+
+    References
+    ----------
+    Calder, Cook, Thorpe and Slepcev, 2020, "Poisson learning", Section 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.graph import knn_graph
+    >>> knn_graph(np.array([[0.0], [1.0], [3.0]]), n_neighbors=1).toarray().round(3)
+    array([[0.   , 0.018, 0.   ],
+           [0.018, 0.   , 0.009],
+           [0.   , 0.009, 0.   ]])
+    """
+    n = len(points)
+    n_neighbors = min(n_neighbors, n - 1)
+    distance, index = NearestNeighbors(n_neighbors=n_neighbors).fit(points).kneighbors()
+    scale = np.maximum(distance[:, -1:], np.finfo(np.float64).tiny)
+    weight = np.exp(-4 * (distance / scale) ** 2)
+    indptr = np.arange(0, n * n_neighbors + 1, n_neighbors)
+    directed = csr_array((weight.ravel(), index.ravel(), indptr), shape=(n, n))
+    return ((directed + directed.T) / 2).tocsr()

@@ -1,0 +1,28 @@
+"""Questions, answers, oracles, clusters and confidence: arrays in, arrays out."""
+
+from ._answers import INVALID, SKIP, Answer, Oracle, OracleError, consult, read_answers
+from ._clusters import Cluster, find_clusters
+from ._confidence import confidence_of
+from ._oracles import MemoizingOracle, SimulatedOracle
+from ._proposals import undecided_rows
+from ._queries import Query, QueryBatch
+from ._splitting import ask_clusters
+
+__all__ = [
+    "INVALID",
+    "SKIP",
+    "Answer",
+    "Cluster",
+    "MemoizingOracle",
+    "Oracle",
+    "OracleError",
+    "Query",
+    "QueryBatch",
+    "SimulatedOracle",
+    "ask_clusters",
+    "confidence_of",
+    "consult",
+    "find_clusters",
+    "read_answers",
+    "undecided_rows",
+]

@@ -1,0 +1,217 @@
+"""What an oracle replies, and reading it without losing any of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._labels import UNLABELED, label_kind
+from ._queries import Query, QueryBatch
+
+__all__ = ["INVALID", "SKIP", "Answer", "OracleError", "consult", "read_answers"]
+
+
+class _Reply(enum.Enum):
+    INVALID = "invalid"
+    SKIP = "skip"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+INVALID = _Reply.INVALID
+"""The input shows no valid class: its cluster is split. ``None`` says the same."""
+
+SKIP = _Reply.SKIP
+"""No statement; never counted as a label."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer.
+
+    Parameters
+    ----------
+    label : object
+        A class, `INVALID` or `SKIP`.
+    confidence : float, default=1.0
+        How sure the oracle is, in [0, 1].
+    query : Query, optional
+        The question; filled in when the answer is read.
+
+    Examples
+    --------
+    >>> from sklvae.labeling import INVALID, Answer
+    >>> Answer("cat", confidence=0.8).is_label, Answer(INVALID).is_label
+    (True, False)
+    """
+
+    label: Any
+    confidence: float = 1.0
+    query: Query | None = None
+
+    @property
+    def is_label(self) -> bool:
+        """Whether the answer names a class."""
+        return not isinstance(self.label, _Reply)
+
+
+class OracleError(RuntimeError):
+    """The oracle raised; what it answered before is kept."""
+
+
+class _Failed(Exception):
+    """Carries what an oracle raised, apart from what reading its reply raises."""
+
+
+Oracle = Callable[[QueryBatch], Any]
+
+
+def consult(
+    oracle: Oracle, queries: QueryBatch, kept: list[Answer], classes: ArrayLike | None = None
+) -> list[Answer]:
+    """Ask `oracle`, append each answer to `kept` as it is read, and return those of this call.
+
+    Raises
+    ------
+    OracleError
+        If the oracle raises; the message says how many answers are kept.
+    KeyboardInterrupt
+        If it is interrupted, with the same message.
+    ValueError
+        If a reply is wrong, see `read_answers`.
+    """
+    before = len(kept)
+    try:
+        kept.extend(read_answers(_called(oracle, queries), queries, classes, kept[:before]))
+    except _Failed as failed:
+        cause = failed.__cause__
+        where = f"after {len(kept)} answers, which are kept in answers_"
+        if isinstance(cause, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"Interrupted in the oracle {where}.") from cause
+        raise OracleError(
+            f"The oracle raised {type(cause).__name__}: {cause} ({where}). Fit again with a MemoizingOracle "
+            "around the oracle to be asked nothing twice."
+        ) from cause
+    except ValueError as error:
+        raise ValueError(f"{error} The {len(kept)} answers before it are kept in answers_.") from error
+    return kept[before:]
+
+
+def read_answers(
+    reply: Any, queries: QueryBatch, classes: ArrayLike | None = None, before: Sequence[Answer] = ()
+) -> Iterator[Answer]:
+    """Check a reply and yield one `Answer` per query, in order.
+
+    Parameters
+    ----------
+    reply : iterable of labels or of Answer, or tuple (labels, confidences)
+        What an oracle returned; an iterator is read one answer at a time.
+    queries : QueryBatch
+        What it was asked.
+    classes : array-like, optional
+        The only labels allowed.
+    before : sequence of Answer
+        Earlier answers; new labels must be of their kind.
+
+    Raises
+    ------
+    ValueError
+        If the length is wrong, or an answer is nested, outside `classes`, of another kind than the others,
+        or has a confidence outside [0, 1]. The message names the query.
+    """
+    allowed = None if classes is None else np.asarray(classes).tolist()
+    kinds = {label_kind(answer.label) for answer in before if answer.is_label}
+    replies = _replies(reply, queries)
+    for query in queries:
+        answer = next(replies, None)
+        if answer is None:
+            raise ValueError(
+                f"The oracle must give one answer per query, {len(queries)} in all, but query {query.id} has none."
+            )
+        answer = Answer(_label(answer.label, query), _confidence(answer.confidence, query), query)
+        if answer.is_label:
+            if allowed is not None and answer.label not in allowed:
+                raise _wrong(query, f"one of the classes {allowed}", answer.label)
+            kinds.add(label_kind(answer.label))
+            if len(kinds) > 1:
+                raise _wrong(query, "a label of the same kind as the ones before", answer.label)
+        yield answer
+    if next(replies, None) is not None:
+        raise ValueError(
+            f"The oracle must give one answer per query, {len(queries)} in all, but gave more: "
+            f"query {queries[-1].id} is the last."
+        )
+
+
+def _called(oracle: Oracle, queries: QueryBatch) -> Any:
+    try:
+        reply = oracle(queries)
+    except (Exception, KeyboardInterrupt) as error:
+        raise _Failed from error
+    return _guarded(reply) if isinstance(reply, Iterator) else reply
+
+
+def _guarded(replies: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from replies
+    except (Exception, KeyboardInterrupt) as error:
+        raise _Failed from error
+
+
+def _replies(reply: Any, queries: QueryBatch) -> Iterator[Answer]:
+    if reply is None or isinstance(reply, (str, bytes, dict)) or not isinstance(reply, Iterable):
+        raise ValueError(
+            f"The oracle must return a sequence of answers, got {reply!r} for queries {queries[0].id} to "
+            f"{queries[-1].id}. Return one label per query."
+        )
+    if isinstance(reply, tuple) and len(reply) == 2 and all(_is_column(part) for part in reply):
+        labels, confidences = reply
+        for label, confidence in zip(labels, confidences, strict=False):
+            yield Answer(label, confidence)
+        if len(labels) != len(confidences):
+            first = min(len(labels), len(confidences), len(queries) - 1)
+            raise ValueError(
+                f"The oracle returned {len(labels)} labels and {len(confidences)} confidences; they must be as "
+                f"many, and query {queries[first].id} lacks one."
+            )
+        return
+    for label in reply:
+        yield label if isinstance(label, Answer) else Answer(label)
+
+
+def _is_column(part: Any) -> bool:
+    return hasattr(part, "__len__") and not isinstance(part, (str, bytes, dict))
+
+
+def _label(label: Any, query: Query) -> Any:
+    if isinstance(label, _Reply):
+        return label
+    if getattr(label, "ndim", None) == 0:  # numpy and torch scalars
+        label = label.item()
+    if label is None:
+        return INVALID
+    if isinstance(label, Iterable) and not isinstance(label, str):
+        raise _wrong(query, "a single label, not a nested answer", label)
+    if label != label or label in (UNLABELED, str(UNLABELED)):
+        raise _wrong(query, "a label: answer INVALID where no class is seen, SKIP to say nothing", label)
+    return label
+
+
+def _confidence(confidence: Any, query: Query) -> float:
+    try:
+        value = float(confidence)
+    except (TypeError, ValueError):
+        value = np.nan
+    if not 0 <= value <= 1:
+        raise _wrong(query, "a confidence in [0, 1]", confidence)
+    return value
+
+
+def _wrong(query: Query, required: str, came: Any) -> ValueError:
+    return ValueError(f"The answer to query {query.id} must be {required}; got {came!r}.")

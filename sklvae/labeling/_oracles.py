@@ -1,0 +1,119 @@
+"""Oracles that are no people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.neighbors import NearestNeighbors
+
+from .._labels import split_labels
+from ._answers import INVALID, SKIP, Answer, Oracle, read_answers
+from ._queries import QueryBatch
+
+__all__ = ["MemoizingOracle", "SimulatedOracle"]
+
+
+class SimulatedOracle:
+    """A stand-in expert for benchmarks: the nearest true samples vote.
+
+    Their agreement is the confidence; too little agreement means that the input shows no valid class.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        True samples.
+    y : array-like of shape (n_samples,)
+        Their labels; unlabeled rows are left out.
+    n_neighbors : int, default=5
+        How many samples vote. With 1, a row of X gets its own label.
+    min_agreement : float, default=0.5
+        Share of the votes that the winner needs; less is answered INVALID.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.labeling import Query, QueryBatch, SimulatedOracle
+    >>> oracle = SimulatedOracle([[0.0], [1.0], [9.0]], ["low", "low", "high"], n_neighbors=2)
+    >>> query = Query(0, np.array([0.2]), "center", None, 0, 0, 0, members=np.array([0]))
+    >>> oracle(QueryBatch([query]))
+    [Answer(label='low', confidence=1.0, query=None)]
+    """
+
+    def __init__(self, X: ArrayLike, y: ArrayLike, n_neighbors: int = 5, min_agreement: float = 0.5) -> None:
+        self.classes_, codes = split_labels(y)
+        if not 1 <= n_neighbors <= np.sum(codes >= 0):
+            raise ValueError(
+                f"SimulatedOracle: n_neighbors must be between 1 and the number of labeled rows, "
+                f"{np.sum(codes >= 0)}; got {n_neighbors}."
+            )
+        self.n_neighbors, self.min_agreement = n_neighbors, min_agreement
+        self._codes = codes[codes >= 0]
+        self._neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(_flat(X)[codes >= 0])
+
+    def __call__(self, queries: QueryBatch) -> list[Answer]:
+        """Answer by vote."""
+        nearest = self._neighbors.kneighbors(_flat(queries), return_distance=False)
+        votes = np.stack([np.bincount(c, minlength=len(self.classes_)) for c in self._codes[nearest]])
+        agreement = votes.max(axis=1) / self.n_neighbors
+        labels = self.classes_[votes.argmax(axis=1)].tolist()
+        return [
+            Answer(label, share) if share >= self.min_agreement else Answer(INVALID)
+            for label, share in zip(labels, agreement.tolist(), strict=True)
+        ]
+
+
+class MemoizingOracle:
+    """Asks another oracle each question once and remembers what it said.
+
+    A fit that failed or was interrupted can be repeated with the same `random_state` without asking
+    anything again. SKIP is not remembered: it says nothing.
+
+    Parameters
+    ----------
+    oracle : callable
+        Who is asked.
+
+    Attributes
+    ----------
+    answers : list of Answer
+        Every answer that was given, in order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.labeling import MemoizingOracle, Query, QueryBatch
+    >>> oracle = MemoizingOracle(lambda queries: ["cat"] * len(queries))
+    >>> queries = QueryBatch([Query(0, np.zeros(2), "center", None, 0, 0, 0, members=np.array([0]))])
+    >>> [answer.label for answer in oracle(queries) + oracle(queries)], len(oracle.answers)
+    (['cat', 'cat'], 1)
+    """
+
+    def __init__(self, oracle: Oracle) -> None:
+        self.oracle = oracle
+        self.answers: list[Answer] = []
+        self._known: dict[Any, Answer] = {}
+
+    def __call__(self, queries: QueryBatch) -> list[Answer]:
+        """Answer from memory, and ask the rest."""
+        new = QueryBatch([query for query in queries if _key(query.x) not in self._known])
+        skipped = {}
+        if len(new):
+            for answer in read_answers(self.oracle(new), new, before=self.answers):
+                key = _key(answer.query.x)  # type: ignore[union-attr]
+                if answer.label is SKIP:
+                    skipped[key] = answer
+                else:
+                    self._known[key] = answer
+                    self.answers.append(answer)
+        return [self._known.get(_key(query.x)) or skipped[_key(query.x)] for query in queries]
+
+
+def _key(x: NDArray[Any]) -> tuple[Any, ...]:
+    return x.shape, x.dtype.str, x.tobytes()
+
+
+def _flat(X: Any) -> NDArray[Any]:
+    X = np.asarray(X)
+    return X.reshape(len(X), -1).astype(np.float32 if X.dtype == np.uint8 else X.dtype, copy=False)

@@ -1,0 +1,65 @@
+"""Encoders and decoders. An event is one sample: ``(n_features,)``, or ``(channels, height, width)``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import nn
+
+__all__ = ["conv_decoder", "conv_encoder", "dense", "mlp_decoder", "mlp_encoder"]
+
+Event = Sequence[int]
+
+
+def dense(n_inputs: int, hidden_units: Sequence[int], n_outputs: int) -> list[nn.Module]:
+    """Linear layers with ReLU between them; no hidden units make one linear map."""
+    widths = [n_inputs, *hidden_units]
+    hidden = [
+        layer for i, o in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(i, o), nn.ReLU())
+    ]
+    return [*hidden, nn.Linear(widths[-1], n_outputs)]
+
+
+def mlp_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int) -> nn.Sequential:
+    """(B, *event) -> (B, n_outputs) through dense layers."""
+    return nn.Sequential(nn.Flatten(), *dense(prod(event), hidden_units, n_outputs))
+
+
+def mlp_decoder(event: Event, hidden_units: Sequence[int], n_latent: int) -> nn.Sequential:
+    """(B, n_latent) -> (B, *event) through the encoder's layers in reverse."""
+    return nn.Sequential(*dense(n_latent, hidden_units[::-1], prod(event)), nn.Unflatten(1, tuple(event)))
+
+
+def conv_encoder(
+    event: Event, hidden_units: Sequence[int], n_outputs: int, n_channels: int = 32
+) -> nn.Sequential:
+    """One down-sampling convolution, then dense layers (cluster-label paper, Section 3.2)."""
+    channels, height, width = event
+    return nn.Sequential(
+        nn.Conv2d(channels, n_channels, kernel_size=4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        *dense(n_channels * (height // 2) * (width // 2), hidden_units, n_outputs),
+    )
+
+
+def conv_decoder(
+    event: Event, hidden_units: Sequence[int], n_latent: int, n_channels: int = 32
+) -> nn.Sequential:
+    """Dense layers, then one up-sampling transposed convolution: the mirror of `conv_encoder`."""
+    channels, height, width = event
+    grid = (n_channels, height // 2, width // 2)
+    return nn.Sequential(
+        *dense(n_latent, hidden_units[::-1], prod(grid)),
+        nn.ReLU(),
+        nn.Unflatten(1, grid),
+        nn.ConvTranspose2d(
+            n_channels,
+            channels,
+            kernel_size=4,
+            stride=2,
+            padding=1,
+            output_padding=(height % 2, width % 2),
+        ),
+    )

@@ -1,0 +1,68 @@
+"""The variational autoencoder as three distributions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+from torch.nn import functional as F  # noqa: N812
+
+from ._likelihoods import BernoulliLikelihood, GaussianLikelihood
+
+__all__ = ["VAE"]
+
+
+class VAE(nn.Module):
+    """p(z), p(x|z) and q(z|x) (Kingma and Welling, 2014, https://arxiv.org/abs/1312.6114).
+
+    Parameters
+    ----------
+    encoder : Module
+        (B, \\*event) -> (B, 2 n_latent): mean and raw scale of q(z|x).
+    decoder : Module
+        (B, n_latent) -> (B, \\*event).
+    observation : BernoulliLikelihood or GaussianLikelihood
+        Density of x given the decoder's output.
+    n_latent : int
+        Number of latent dimensions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import VAE, BernoulliLikelihood, mlp_decoder, mlp_encoder
+    >>> vae = VAE(mlp_encoder((6,), [8], 4), mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
+    >>> x = torch.rand(3, 6)
+    >>> vae.likelihood(vae.posterior(x).rsample()).log_prob(x).shape
+    torch.Size([3])
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        observation: BernoulliLikelihood | GaussianLikelihood,
+        n_latent: int,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.observation = encoder, decoder, observation
+        self.zero: Tensor
+        self.register_buffer("zero", torch.zeros(n_latent))
+
+    @property
+    def n_latent(self) -> int:
+        """Number of latent dimensions."""
+        return len(self.zero)
+
+    def prior(self) -> Independent:
+        """p(z) = N(0, I), event (n_latent,)."""
+        return Independent(Normal(self.zero, torch.ones_like(self.zero), validate_args=False), 1)
+
+    def posterior(self, x: Tensor) -> Independent:
+        """q(z|x), batch (B,), event (n_latent,)."""
+        # Under autocast the networks compute in bfloat16; densities always in the buffers' precision.
+        loc, raw = self.encoder(self.observation.standardize(x)).to(self.zero.dtype).chunk(2, dim=-1)
+        return Independent(Normal(loc, F.softplus(raw) + 1e-6, validate_args=False), 1, validate_args=False)
+
+    def likelihood(self, z: Tensor) -> Independent:
+        """p(x|z), batch (B,), event (\\*event)."""
+        return self.observation(self.decoder(z).to(self.zero.dtype))

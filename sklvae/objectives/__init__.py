@@ -1,0 +1,6 @@
+"""Each paper's objective as one function of (module, batch) that returns per-sample terms in nats."""
+
+from ._cluster_label import cluster_label_loss
+from ._elbo import ElboTerms, beta_vae_loss, elbo
+
+__all__ = ["ElboTerms", "beta_vae_loss", "cluster_label_loss", "elbo"]

@@ -1,0 +1,47 @@
+"""The loss of the cluster-label paper."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..nn import ClassifiedVAE
+from ._elbo import elbo
+
+__all__ = ["cluster_label_loss"]
+
+
+def cluster_label_loss(
+    model: ClassifiedVAE, x: Tensor, code: Tensor, weight: Tensor, *, beta: float, gamma: float
+) -> dict[str, Tensor]:
+    """L = L_VAE - gamma w_n ln p(y_n | z_n), with w_n = 0 for a sample that has no label.
+
+    Parameters
+    ----------
+    model : ClassifiedVAE
+        The network.
+    x : Tensor of shape (B, \\*event)
+        A batch.
+    code : Tensor of shape (B,), int64
+        Class codes; any code where the weight is 0.
+    weight : Tensor of shape (B,)
+        Confidence w_n in [0, 1] of each label.
+    beta, gamma : float
+        Weights of the KL and of the cross-entropy, per sample.
+
+    Returns
+    -------
+    dict of Tensor of shape (B,)
+        Terms in nats per sample; ``loss`` is the one to minimize.
+
+    References
+    ----------
+    Cluster-label paper, Equation 4.
+    """
+    bound = elbo(model.vae, x)
+    cross_entropy = -weight * model.classify(bound.z).log_prob(code)
+    return {
+        "loss": beta * bound.kl - bound.log_likelihood + gamma * cross_entropy,
+        "reconstruction": -bound.log_likelihood,
+        "kl": bound.kl,
+        "cross_entropy": cross_entropy,
+    }

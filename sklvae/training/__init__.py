@@ -1,0 +1,20 @@
+"""The only place that imports skorch: batches, seeding, devices, precision and the training loop."""
+
+from ._data import Rows
+from ._devices import choose_device, choose_precision
+from ._inference import in_blocks
+from ._net import Net, NonFiniteLossError, Options, train
+from ._seeding import fresh_seed, seeded
+
+__all__ = [
+    "Net",
+    "NonFiniteLossError",
+    "Options",
+    "Rows",
+    "choose_device",
+    "choose_precision",
+    "fresh_seed",
+    "in_blocks",
+    "seeded",
+    "train",
+]

@@ -1,0 +1,65 @@
+"""Batches by index: one gather per batch, never one sample at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+__all__ = ["IndexBatches", "Rows", "to_batch"]
+
+
+def to_batch(x: NDArray[Any], event: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+    """Turn rows into a float tensor (B, \\*event); uint8 pixels become fractions of 255."""
+    tensor = torch.from_numpy(np.ascontiguousarray(x)).to(dtype)
+    if x.dtype == np.uint8:
+        tensor /= 255
+    return tensor.view(len(x), *event)
+
+
+class Rows(Dataset[dict[str, Tensor]]):
+    """Flat rows `x` (n, n_features), left as they are, and columns that belong to them.
+
+    Parameters
+    ----------
+    x : ndarray or memmap of shape (n, n_features)
+        Read only when a batch is asked for.
+    event : sequence of int
+        Shape of one sample in the network.
+    **columns : ndarray of shape (n, ...)
+        Further keyword arguments of the objective.
+    """
+
+    def __init__(self, x: NDArray[Any], event: Sequence[int], **columns: NDArray[Any]) -> None:
+        self.x, self.event = x, tuple(event)
+        self.columns = {name: torch.from_numpy(column) for name, column in columns.items()}
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        if isinstance(self.x, np.memmap):
+            rows = np.sort(rows)  # a disk is read forwards; the order within a batch has no effect
+        taken = torch.from_numpy(rows)
+        columns = {name: column.index_select(0, taken) for name, column in self.columns.items()}
+        return {"x": to_batch(self.x[rows], self.event), **columns}
+
+
+class IndexBatches:
+    """The iterator skorch calls for: shuffled index batches of `Rows`."""
+
+    def __init__(self, dataset: Rows, batch_size: int) -> None:
+        self.dataset, self.batch_size = dataset, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        nothing = torch.empty(0)  # skorch unpacks (X, y); everything is in X
+        for rows in torch.randperm(len(self.dataset)).split(self.batch_size):
+            yield self.dataset[rows.numpy()], nothing

@@ -1,0 +1,141 @@
+"""skorch's net around a module and its objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, ProgressBar
+from torch import Tensor, nn
+
+from ._data import IndexBatches, Rows
+from ._seeding import seeded
+
+__all__ = ["OPTIMIZERS", "Net", "NonFiniteLossError", "Options", "train"]
+
+Objective = Callable[..., dict[str, Tensor]]
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+
+class NonFiniteLossError(ValueError):
+    """The loss became infinite or nan."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a phase is trained: the estimators' parameters, resolved."""
+
+    batch_size: int
+    lr: float
+    optimizer: str | type[torch.optim.Optimizer]
+    device: torch.device
+    precision: torch.dtype
+    verbose: int = 0
+    callbacks: Sequence[Any] | None = None
+
+
+class WithObjective(nn.Module):
+    """A module and its objective as one module, so that one forward pass computes the whole loss."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(self, **batch: Tensor) -> dict[str, Tensor]:
+        """Per-sample terms, each of shape (B,); ``loss`` is the one to minimize."""
+        return self.objective(self.model, **batch)
+
+
+class TermMeans(Callback):
+    """Records the mean of each term over an epoch, in nats per sample."""
+
+    def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
+        """Start with empty sums."""
+        self.n_samples, self.sums = 0, {}
+
+    def on_batch_end(self, net: Net, y_pred: dict[str, Tensor], training: bool, **kwargs: Any) -> None:
+        """Add a batch."""
+        self.n_samples += len(y_pred["loss"])
+        for name, term in y_pred.items():
+            self.sums[name] = self.sums.get(name, 0.0) + term.detach().sum()
+
+    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
+        """Write the means to the history; the loss under skorch's own name for it."""
+        for name, total in self.sums.items():
+            net.history.record("train_loss" if name == "loss" else name, float(total) / self.n_samples)
+
+
+class Net(NeuralNet):  # type: ignore[misc]
+    """A skorch net whose batches carry everything and whose module returns per-sample loss terms."""
+
+    def __init__(self, *args: Any, precision: torch.dtype = torch.float32, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.precision = precision
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        means = [("epoch_timer", EpochTimer()), ("term_means", TermMeans())]
+        return [*means, ("progress_bar", ProgressBar())] if self.verbose else means
+
+    def infer(self, x: dict[str, Tensor], **fit_params: Any) -> dict[str, Tensor]:
+        """One forward pass, in bfloat16 where that was asked for."""
+        if self.precision == torch.float32:
+            return super().infer(x, **fit_params)
+        with torch.autocast(torch.device(self.device).type, self.precision):
+            return super().infer(x, **fit_params)
+
+    def get_loss(self, y_pred: dict[str, Tensor], y_true: Any, X: Any = None, training: bool = False) -> Tensor:
+        """Reduce the per-sample loss, once."""
+        loss = y_pred["loss"].mean()
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(
+                f"The training loss became {loss.item()} in epoch {len(self.history)}, batch "
+                f"{len(self.history[-1]['batches'])}. Try a smaller lr (now {self.lr:g}), "
+                'standardize X, or use precision="float32".'
+            )
+        return loss
+
+    def fit_loop(self, *args: Any, **kwargs: Any) -> Net:
+        """Remember an interruption, which skorch swallows."""
+        self.interrupted_ = True
+        super().fit_loop(*args, **kwargs)
+        self.interrupted_ = False
+        return self
+
+
+def train(
+    model: nn.Module, objective: Objective, rows: Rows, *, max_epochs: int, seed: int, options: Options
+) -> Net:
+    """Train `model` in place and return the net that did it.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If the loss becomes infinite or nan.
+    """
+    optimizer = options.optimizer
+    net = Net(
+        WithObjective(model, objective),
+        criterion=nn.Identity,
+        optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
+        lr=options.lr,
+        max_epochs=max_epochs,
+        batch_size=options.batch_size,
+        iterator_train=IndexBatches,
+        train_split=None,
+        callbacks=list(options.callbacks or []),
+        verbose=options.verbose,
+        device=options.device,
+        precision=options.precision,
+    )
+    with seeded(seed, options.device):
+        net.fit(rows)
+    return net
