@@ -43,13 +43,14 @@ def split_labels(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     >>> split_labels(np.array(["cat", None, "ant"], dtype=object))
     (array(['ant', 'cat'], dtype='<U3'), array([ 1, -1,  0]))
     """
-    y = column_or_1d(y, dtype=None, warn=True)
-    unlabeled = np.fromiter((_is_unlabeled(label) for label in y), bool, len(y)) if y.dtype == object else (
-        _unlabeled_numbers(y)
-    )
-    labeled = plain_classes(y[~unlabeled])
+    labels: NDArray[Any] = column_or_1d(y, dtype=None, warn=True)
+    if labels.dtype == object:
+        unlabeled = np.fromiter((_is_unlabeled(label) for label in labels), np.bool_, len(labels))
+    else:
+        unlabeled = _unlabeled_numbers(labels)
+    labeled = plain_classes(labels[~unlabeled])
     check_classification_targets(labeled)
-    codes = np.full(len(y), UNLABELED, dtype=np.int64)
+    codes = np.full(len(labels), UNLABELED, dtype=np.int64)
     classes, codes[~unlabeled] = np.unique(labeled, return_inverse=True)
     return classes, codes
 

@@ -226,9 +226,7 @@ REAL = os.environ.get("SKLVAE_DATA")
 
 
 @pytest.mark.skipif(not REAL, reason="SKLVAE_DATA names no folder with the real data")
-@pytest.mark.parametrize(
-    ("load", "first"), [(load_mnist, [5, 0, 4, 1, 9]), (load_fashion_mnist, [9, 0, 0, 3, 0])]
-)
+@pytest.mark.parametrize(("load", "first"), [(load_mnist, [5, 0, 4, 1, 9]), (load_fashion_mnist, [9, 0, 0, 3, 0])])
 def test_the_real_data_have_their_published_shape_and_order(monkeypatch, load, first):
     monkeypatch.setenv("SKLVAE_DATA", REAL)
     x_train, y_train, x_test, y_test = load()

@@ -71,9 +71,7 @@ def broken_rules(source, module):
 def test_imports_point_upwards_in_the_layout(file):
     module = module_of(file)
     part = module.split(".")[1]
-    assert part in LINE_OF, (
-        f"{part} has no place in the layout: give it one in LINES and docs/architecture.md"
-    )
+    assert part in LINE_OF, f"{part} has no place in the layout: give it one in LINES and docs/architecture.md"
     assert list(broken_rules(file.read_text("utf-8"), module)) == []
 
 

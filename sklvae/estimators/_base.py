@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,7 +25,19 @@ from ..nn import (
     mlp_decoder,
     mlp_encoder,
 )
-from ..training import Net, Options, Rows, choose_device, choose_precision, fresh_seed, in_blocks, seeded, train
+from ..training import (
+    Net,
+    Options,
+    Rows,
+    choose_device,
+    choose_precision,
+    fresh_seed,
+    in_blocks,
+    make_net,
+    no_objective,
+    seeded,
+    train,
+)
 from ._constraints import (
     Constraint,
     anything,
@@ -36,7 +48,7 @@ from ._constraints import (
     one_of,
     sequence_of_positive_int,
 )
-from ._input import check_rows, constant, event_shape, feature_moments, within_unit
+from ._input import check_rows, constant, event_shape, feature_moments, sample_shape, within_unit
 from ._persistence import PersistenceMixin
 
 __all__ = ["LatentEstimator", "auto_epochs"]
@@ -83,7 +95,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
             Data in the units of the training data.
 
         Returns
@@ -102,7 +114,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+        ndarray of shape (n_samples, n_features) or (n_samples, *image_shape)
         """
         check_is_fitted(self)
         Z = np.asarray(Z)
@@ -127,7 +139,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+        ndarray of shape (n_samples, n_features) or (n_samples, *image_shape)
         """
         check_is_fitted(self)
         rng = check_random_state(self.random_state)
@@ -141,7 +153,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
             Data.
 
         Returns
@@ -168,7 +180,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         return in_blocks(self._vae, bound, rows, self._event)
 
-    def _apply(self, function: Callable[[VAE, Tensor], Tensor], X: Any, module: nn.Module | None = None) -> Any:
+    def _apply(self, function: Callable[[Any, Tensor], Tensor], X: Any, module: nn.Module | None = None) -> Any:
         check_is_fitted(self)
         return in_blocks(module or self._vae, function, check_rows(self, X, reset=False), self._event)
 
@@ -181,8 +193,8 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             raise ValueError(
                 f"{type(self).__name__}: X must vary, but all its {len(rows)} rows are the same (constant features)."
             )
-        self._event = event_shape(X, self.image_shape)
-        self._x_shape = tuple(np.shape(X)[1:])
+        self._x_shape = sample_shape(X, rows)
+        self._event = event_shape(self.image_shape or self._x_shape)
         self._dtype = rows.dtype
         self.likelihood_ = self._choose_likelihood(rows)
         self._n_features_out = self.n_latent
@@ -199,17 +211,17 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         if not within_unit(rows):
             raise ValueError(
                 f"{type(self).__name__}: a Bernoulli likelihood needs values in [0, 1], got values from "
-                f"{rows.min():g} to {rows.max():g}. Scale X, or use likelihood=\"gaussian\"."
+                f'{rows.min():g} to {rows.max():g}. Scale X, or use likelihood="gaussian".'
             )
 
-    def _build_vae(self, rows: NDArray[Any], rng: np.random.RandomState) -> VAE:
-        """A new network for these rows."""
+    def _build_vae(self, rows: NDArray[Any] | None, rng: np.random.RandomState) -> VAE:
+        """A new network for these rows; without rows, for inputs that are standardized already."""
         event, n_outputs = self._event, 2 * self.n_latent
         image = len(event) == 3
         if self.encoder == "conv" and (not image or min(event[1:]) < 2):
             raise ValueError(
                 f'{type(self).__name__}: encoder="conv" needs images of at least 2 x 2, got samples of shape '
-                f"{event}. Give image_shape, or use encoder=\"mlp\"."
+                f'{event}. Give image_shape, or use encoder="mlp".'
             )
         conv = self.encoder == "conv" or (self.encoder == "auto" and image and min(event[1:]) >= 2)
         hidden = tuple(self.hidden_units)
@@ -221,17 +233,34 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             decoder = (conv_decoder if conv else mlp_decoder)(event, hidden, self.n_latent)
         return VAE(encoder, decoder, self._build_observation(rows), self.n_latent).to(self._device)
 
-    def _build_observation(self, rows: NDArray[Any]) -> BernoulliLikelihood | GaussianLikelihood:
+    def _build_observation(self, rows: NDArray[Any] | None) -> BernoulliLikelihood | GaussianLikelihood:
         if self.likelihood_ == "bernoulli":
             return BernoulliLikelihood(self._event)
+        if rows is None:
+            return GaussianLikelihood(torch.zeros(self._event), torch.ones(self._event))
         moments = feature_moments(rows, shared=len(self._event) == 3)
         return GaussianLikelihood(*(torch.tensor(m, dtype=torch.float32).view(self._event) for m in moments))
 
     def _train(
-        self, model: nn.Module, objective: Any, rows: Rows, *, max_epochs: int, rng: np.random.RandomState, phase: str
+        self,
+        model: nn.Module,
+        objective: Any,
+        rows: Rows,
+        *,
+        max_epochs: int,
+        rng: np.random.RandomState,
+        phase: str,
     ) -> Net:
         """Train a phase; record its epochs in `history_` and its net in `net_`."""
-        options = Options(
+        seed, options = fresh_seed(rng), self._options()
+        self.net_ = train(model, objective, rows, max_epochs=max_epochs, seed=seed, options=options)
+        for epoch in self.net_.history:
+            record = {name: value for name, value in epoch.items() if name in TERMS}
+            self.history_.append({"phase": phase, "epoch": len(self.history_) + 1, **record})
+        return self.net_
+
+    def _options(self) -> Options:
+        return Options(
             batch_size=self.batch_size,
             lr=self.lr,
             optimizer=self.optimizer,
@@ -240,11 +269,15 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             verbose=int(self.verbose),
             callbacks=self.callbacks,
         )
-        self.net_ = train(model, objective, rows, max_epochs=max_epochs, seed=fresh_seed(rng), options=options)
-        for epoch in self.net_.history:
-            record = {name: value for name, value in epoch.items() if name in TERMS}
-            self.history_.append({"phase": phase, "epoch": len(self.history_) + 1, **record})
-        return self.net_
+
+    def _untrained_net(self, state: Mapping[str, Tensor]) -> Net:
+        self._device = choose_device(self.device)
+        model = self._untrained_module(state)
+        return make_net(model, no_objective, max_epochs=1, options=self._options()).initialize()
+
+    def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
+        """A module for `state`, the parameters and buffers of one that was saved."""
+        return self._build_vae(None, np.random.RandomState(0))
 
 
 TERMS = ("train_loss", "reconstruction", "kl", "cross_entropy", "dur")

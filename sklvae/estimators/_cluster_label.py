@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Generator
-from functools import partial
-from itertools import count
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,29 +10,137 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._labels import join_labels, split_labels
-from torch import Tensor
-
-from ..labeling import INVALID, SKIP, Answer, Cluster, Oracle, Query, QueryBatch, consult
+from .._labels import split_labels
+from ..labeling import Answer, Oracle, consult
 from ..nn import VAE, ClassifiedVAE
-from ..objectives import beta_vae_loss, cluster_label_loss
-from ..training import Rows, fresh_seed, in_blocks, seeded
-from ._base import LatentEstimator, auto_epochs
+from ._base import LatentEstimator
 from ._constraints import Constraint, at_least, instance_of, none, one_of
-from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
+from ._labeling_run import LabelingRun, classify
+from ._propagation import PROPAGATIONS, Known
 
 __all__ = ["ClusterLabelVAEClassifier"]
 
-PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
-ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
-
 
 class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
-    """Labels a data set from a few questions about clusters of a beta-VAE's latent space.
+    """Labels a data set from a few answers about clusters of a beta-VAE's latent space.
+
+    A VAE is trained on all rows. In each round its latent space is clustered, the oracle is asked what the
+    clusters are, the answers are spread with a confidence w, and training goes on with ``L_VAE - gamma w ln
+    p(y|z)``. The cluster of an INVALID answer is split and its parts are asked about.
+
+    The paper's own configuration is ``propagation="cluster", confidence="posterior", n_clusters=30,
+    encoder="conv"``.
 
     Parameters
     ----------
     n_clusters : int, default=10
+        Clusters of a round, and parts of a split. With ``propagation="graph"`` a round asks about more where
+        its equal share of `budget` is larger.
+    clusterer : {"gmm", "kmeans"} or estimator, default="gmm"
+        A full-covariance Gaussian mixture, k-means, or any scikit-learn mixture or centroid clusterer, whose
+        number of clusters and random state are set here.
+    distance : {"euclidean", "mahalanobis"}, default="euclidean"
+        From a cluster's center, in the latent space; Mahalanobis by the cluster's own covariance. For
+        ``propagation="cluster"``.
+    confidence : {"gaussian", "exponential", "posterior"} or callable, default="gaussian"
+        ``exp(-decay d^2)`` (Equation 3), ``exp(-decay d)`` (Equation 2), the probability of the cluster, or
+        a function from distances to [0, 1]; times the oracle's confidence. For ``propagation="cluster"``.
+    decay : float, default=0.1
+        a in ``exp(-a d)`` and ``exp(-a d^2)``.
+    gamma : float, default=50.0
+        Weight of the confidence-weighted cross-entropy, per sample.
+    pretrain_epochs : int or "auto", default="auto"
+        Epochs without labels; "auto" is about 4000 steps, at most 200 epochs.
+    round_epochs : int or "auto", default="auto"
+        Epochs of a round; "auto" is about 1000 steps, at most 50 epochs.
+    n_rounds : int, default=5
+        Rounds of asking, spreading and training. Rounds that the budget does not cover are left out.
+    budget : int, default=150
+        Questions in all. Splits use what the clusters of the later rounds leave.
+    max_depth : int, default=2
+        How often a cluster may be split.
+    propagation : {"graph", "cluster"}, default="graph"
+        "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the
+        most typical row of each cluster is asked about, later ones where graph and classifier are undecided,
+        and all labels spread over a graph of neighbors among the inputs and in the latent space.
+    classes : array-like, default=None
+        The only labels allowed; None allows any.
+    n_latent : int, default=10
+        Latent dimensions.
+    beta : float, default=1.0
+        Weight of the KL, per sample.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        As in `VariationalAutoencoder`.
+    encoder : {"auto", "mlp", "conv"} or callable, default="auto"
+        As in `VariationalAutoencoder`.
+    hidden_units : tuple of int, default=(500, 500)
+        Widths of the dense hidden layers.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of flat rows that are images.
+    batch_size : int, default=256
+        Samples per step.
+    max_epochs : int or "auto", default="auto"
+        At most so many epochs in any one phase (pretraining, or a round); "auto" sets no such limit.
+    lr : float, default=1e-3
+        Learning rate.
+    optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
+        From torch.
+    device : str or torch.device, default="auto"
+        "auto" is a GPU if there is one.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the matrix products in training; "auto" is bfloat16 where the processor has it.
+    random_state : int, RandomState or None, default=None
+        Decides everything random.
+    verbose : int, default=0
+        1 shows a progress bar.
+    callbacks : list of skorch callbacks, default=None
+        Called in training.
+    warm_start : bool, default=False
+        Start from the network of the last fit, without pretraining.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    labels_ : ndarray of shape (n_samples,)
+        A label for every training row, -1 where none was spread.
+    label_confidence_ : ndarray of shape (n_samples,)
+        Confidence of each label, in [0, 1]; 0 where there is none.
+    answers_ : list of Answer
+        Every answer, in order, each with its query.
+    n_queries_ : int
+        Questions answered; INVALID and SKIP count.
+    rounds_ : list of dict
+        A record a round: questions, invalid and skipped ones, classes, coverage, mean confidence.
+    history_ : list of dict
+        A record an epoch; losses in nats per sample.
+    net_ : skorch.NeuralNet
+        The net of the last phase.
+    likelihood_ : str
+        The likelihood in use.
+    n_features_in_ : int
+        Values per sample.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X had them.
+
+    References
+    ----------
+    "Semi-supervised learning using variational autoencoder - a cluster based approach" (Sections 3.2 and
+    3.3, Equations 1 to 4). Graph: Zhou et al., 2004, "Learning with local and global consistency".
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklvae import ClusterLabelVAEClassifier
+    >>> from sklvae.labeling import SimulatedOracle
+    >>> X, y = make_blobs(n_samples=120, centers=3, n_features=5, random_state=0)
+    >>> classifier = ClusterLabelVAEClassifier(
+    ...     n_clusters=6, n_rounds=1, budget=6, max_epochs=20, hidden_units=(32,), random_state=0
+    ... )
+    >>> classifier.fit(X, oracle=SimulatedOracle(X, y)).n_queries_
+    6
+    >>> classifier.score(X, y) > 0.9
+    True
     """
 
     __metadata_request__fit: ClassVar = {"oracle": True}
@@ -133,21 +237,47 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
         return vae
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, *, oracle: Oracle | None = None) -> Self:
-        """Train, ask and spread."""
+        """Train on X, ask the oracle, spread the answers.
+
+        An interruption from the keyboard in a round ends the fit after that round, with a warning; one before
+        the first question leaves a trained VAE.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+            float, or uint8 pixels, which count as fractions of 255.
+        y : array-like of shape (n_samples,), default=None
+            What is known already: -1 for unlabeled rows, or an object array with -1, None or nan for them.
+        oracle : callable, default=None
+            ``answers = oracle(queries)``, see `sklvae.labeling`. `fit` needs y, an oracle, or both.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or an answer is wrong, or all answers together name fewer than two classes.
+        OracleError
+            If the oracle raises. What it answered before is in `answers_`.
+        NonFiniteLossError
+            A ValueError: if the loss becomes infinite or nan.
+        """
         previous = self._vae if self.warm_start and hasattr(self, "net_") else None
         rows, rng = self._start(X)
         known = self._check_labels(y, oracle, len(rows))
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
         self.history_: list[dict[str, Any]] = []
-        steps = self._steps(rows, known, rng, previous, asks=oracle is not None)
-        answers = None
-        while True:
-            try:
-                queries = steps.send(answers)  # type: ignore[arg-type]
-            except StopIteration:
-                break
-            answers = consult(oracle, queries, self.answers_, self.classes)  # type: ignore[arg-type]
+        run = LabelingRun(self, rows, known, rng, previous, asks=oracle is not None)
+        conversation = run.steps()
+        try:
+            queries = next(conversation)
+            while oracle is not None:
+                queries = conversation.send(consult(oracle, queries, self.answers_, self.classes))
+        except StopIteration:
+            pass
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -158,10 +288,22 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities softmax(W mu + b) at the posterior mean, (n_samples, n_classes)."""
         check_is_fitted(self, "classes_")
-        return self._apply(_classify, X, self.net_.module_.model)
+        return self._apply(classify, X, self.net_.module_.model)
 
     def sample(self, n_samples: int = 1, label: Any = None) -> NDArray[Any]:
-        """Decode draws from the prior, or from the Gaussian of a class's latents."""
+        """Decode draws from the prior, or from the Gaussian around the latents of a class.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        label : object, default=None
+            A class; None draws from the prior.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, *image_shape)
+        """
         if label is None:
             return super().sample(n_samples)
         check_is_fitted(self, "classes_")
@@ -194,166 +336,19 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
                     f"{name}: y must have labels of at least 2 classes, got {len(classes)} class(es) among "
                     f"{len(labels)} labeled of {n_samples} rows. Label more rows, or pass an oracle."
                 )
-        if oracle is not None:
-            self._check_budget(n_samples)
-        return Known(labels)
-
-    def _check_budget(self, n_samples: int) -> None:
-        name = type(self).__name__
-        if self.budget < self.n_clusters:
+        if oracle is not None and self.budget < self.n_clusters:
             raise ValueError(
                 f"{name}: budget must cover the clusters of the first round, n_clusters={self.n_clusters}; got "
                 f"budget={self.budget}. Raise budget or lower n_clusters."
             )
-        if n_samples < self.n_clusters:
+        if oracle is not None and n_samples < self.n_clusters:
             raise ValueError(
-                f"{name}: X must have at least n_clusters={self.n_clusters} samples, got {n_samples}. "
-                "Lower n_clusters."
+                f"{name}: X must have at least n_clusters={self.n_clusters} samples, got {n_samples}. Lower n_clusters."
             )
+        return Known(labels)
 
-    def _steps(
-        self, rows: NDArray[Any], known: Known, rng: np.random.RandomState, previous: VAE | None, *, asks: bool
-    ) -> Generator[QueryBatch, list[Answer], None]:
-        """The whole fit, as a generator of questions that is sent the answers."""
-        vae = previous or self._pretrained(rows, rng)
-        model: ClassifiedVAE | None = None
-        spread = Spread.nothing(len(rows))
-        z = in_blocks(vae, _encode, rows, self._event)
-        for number in range(self.n_rounds):
-            plan = self._plan(number, len(rows) - len(known.labels)) if asks else None
-            if asks and plan is None:
-                break
-            before = len(self.answers_)
-            round_ = Round(z, model and spread, self._query_maker(number, rows, z, model), fresh_seed(rng))
-            spread = yield from PROPAGATIONS[self.propagation](round_, known, plan, self)
-            if not len(spread.classes):
-                continue
-            model = self._with_head(vae, model, len(spread.classes), rng)
-            interrupted = self._train_round(model, rows, spread, rng, f"round {number}")
-            z = in_blocks(vae, _encode, rows, self._event)
-            spread.predicted = in_blocks(model, _classify_latent, z, z.shape[1:])
-            self._keep(spread, z, number, before)
-            if interrupted:
-                warnings.warn(f"Interrupted while training round {number}; later rounds are left out.", stacklevel=3)
-                break
-            if len(known.labels) == len(rows):
-                break
-        if len(spread.classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__}: labels of at least 2 classes are needed, but {len(self.answers_)} answers "
-                f"gave {len(spread.classes)} class(es) ({spread.classes.tolist()}). The answers are kept in answers_."
-            )
-
-    def _pretrained(self, rows: NDArray[Any], rng: np.random.RandomState) -> VAE:
-        """A VAE trained without labels (cluster-label paper, Equation 1)."""
-        vae = self._build_vae(rows, rng)
-        epochs = self._epochs(self.pretrain_epochs, len(rows), PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS)
-        objective = partial(beta_vae_loss, beta=self.beta)
-        net = self._train(vae, objective, Rows(rows, self._event), max_epochs=epochs, rng=rng, phase="pretrain")
-        if net.interrupted_:
-            raise KeyboardInterrupt(
-                "Interrupted while pretraining, before the first question: transform and inverse_transform work."
-            )
-        return vae
-
-    def _train_round(
-        self, model: ClassifiedVAE, rows: NDArray[Any], spread: Spread, rng: np.random.RandomState, phase: str
-    ) -> bool:
-        """Train on with labels (Equation 4); says whether that was interrupted."""
-        data = Rows(rows, self._event, code=np.maximum(spread.code, 0), weight=spread.weight)
-        epochs = self._epochs(self.round_epochs, len(rows), ROUND_STEPS, MOST_ROUND_EPOCHS)
-        objective = partial(cluster_label_loss, beta=self.beta, gamma=self.gamma)
-        return bool(self._train(model, objective, data, max_epochs=epochs, rng=rng, phase=phase).interrupted_)
-
-    def _epochs(self, epochs: int | str, n_samples: int, steps: int, most: int) -> int:
-        if epochs == "auto":
-            epochs = auto_epochs(n_samples, self.batch_size, steps, most)
-        return int(epochs if self.max_epochs == "auto" else min(epochs, self.max_epochs))
-
-    def _plan(self, number: int, n_unlabeled: int) -> Plan | None:
-        """Share what is left of the budget: the later rounds keep `n_clusters` questions each."""
-        left, later = self.budget - self.n_queries_, self.n_rounds - number - 1
-        n_questions = self.n_clusters
-        if self.propagation == "graph":
-            n_questions = max(n_questions, left // (later + 1))
-        n_questions = min(n_questions, n_unlabeled)
-        if left < n_questions or n_questions < 1:
-            return None
-        return Plan(n_questions, max(0, left - n_questions - later * self.n_clusters))
-
-    def _with_head(
-        self, vae: VAE, model: ClassifiedVAE | None, n_classes: int, rng: np.random.RandomState
-    ) -> ClassifiedVAE:
-        """The VAE with a softmax layer; a new layer where the number of classes has changed."""
-        if model is not None and model.head.out_features == n_classes:
-            return model
-        with seeded(fresh_seed(rng), self._device):
-            return ClassifiedVAE(vae, n_classes).to(self._device)
-
-    def _query_maker(
-        self, number: int, rows: NDArray[Any], z: NDArray[Any], model: ClassifiedVAE | None
-    ) -> Callable[[Cluster, int | None], Query]:
-        """A function that makes the questions of a round."""
-        first, ids = len(self.answers_), count()
-
-        def make_query(cluster: Cluster, index: int | None) -> Query:
-            """A question about a row, or about the decoded center."""
-            n = next(ids)
-            latent = cluster.center[None].astype(np.float32) if index is None else z[[index]]
-            x = self.inverse_transform(latent)[0] if index is None else rows[index]
-            suggestion = None
-            if model is not None:
-                probability = in_blocks(model, _classify_latent, latent, latent.shape[1:])[0]
-                suggestion = (self.classes_[probability.argmax()].item(), float(probability.max()))
-            return Query(
-                id=first + n,
-                x=np.array(x).reshape(self._x_shape),
-                kind="center" if index is None else "sample",
-                index=index,
-                cluster=n,
-                level=cluster.level,
-                round=number,
-                members=cluster.rows[np.argsort(cluster.euclidean(), kind="stable")][:N_MEMBERS],
-                suggestion=suggestion,
-            )
-
-        return make_query
-
-    def _keep(self, spread: Spread, z: NDArray[Any], number: int, before: int) -> None:
-        """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
-        self.classes_ = spread.classes
-        self.labels_ = join_labels(spread.classes, spread.code)
-        self.label_confidence_ = spread.weight.astype(np.float64)
-        self._class_latents = [_moments(z[spread.code == k]) for k in range(len(spread.classes))]
-        answers = self.answers_[before:]
-        self.rounds_.append(
-            {
-                "round": number,
-                "n_queries": len(answers),
-                "n_invalid": sum(answer.label is INVALID for answer in answers),
-                "n_skipped": sum(answer.label is SKIP for answer in answers),
-                "n_classes": len(spread.classes),
-                "coverage": float(np.mean(spread.code >= 0)),
-                "mean_confidence": float(spread.weight.mean()),
-            }
-        )
-
-
-def _encode(vae: VAE, x: Tensor) -> Tensor:
-    mean: Tensor = vae.posterior(x).mean
-    return mean
-
-
-def _classify(model: ClassifiedVAE, x: Tensor) -> Tensor:
-    return _classify_latent(model, _encode(model.vae, x))
-
-
-def _classify_latent(model: ClassifiedVAE, z: Tensor) -> Tensor:
-    probability: Tensor = model.classify(z).probs
-    return probability
-
-
-def _moments(z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    mean = z.mean(axis=0) if len(z) else np.zeros(z.shape[1])
-    centered = z - mean
-    return mean, centered.T @ centered / max(len(z), 1)
+    def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
+        if "head.bias" not in state:  # interrupted before the first question
+            return super()._untrained_module(state)
+        vae = self._build_vae(None, np.random.RandomState(0))
+        return ClassifiedVAE(vae, len(state["head.bias"])).to(self._device)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-__all__ = ["check_rows", "constant", "event_shape", "feature_moments", "within_unit"]
+__all__ = ["check_rows", "constant", "event_shape", "feature_moments", "sample_shape", "within_unit"]
 
 DTYPES = (np.float64, np.float32, np.uint8)
 CHUNK = 4096
@@ -28,8 +28,7 @@ def check_rows(
     ValueError
         If X is not finite, has one sample or one feature (when fitting), or does not have the image shape.
     """
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu().numpy()
+    X = as_array(X)
     if isinstance(X, np.ndarray) and X.ndim > 2:
         if image_shape is not None and prod(image_shape) != prod(X.shape[1:]):
             raise ValueError(_mismatch(estimator, tuple(image_shape), X.shape))
@@ -43,12 +42,22 @@ def check_rows(
     return rows
 
 
-def event_shape(X: Any, image_shape: Sequence[int] | None) -> tuple[int, ...]:
+def as_array(X: Any) -> Any:
+    """Tensors and lists as arrays; what scikit-learn knows better stays as it is."""
+    if isinstance(X, torch.Tensor):
+        return X.detach().cpu().numpy()
+    return np.asarray(X) if isinstance(X, (list, tuple)) else X
+
+
+def sample_shape(X: Any, rows: NDArray[Any]) -> tuple[int, ...]:
+    """Shape of one sample of X, whose flat rows are `rows`."""
+    X = as_array(X)
+    return X.shape[1:] if isinstance(X, np.ndarray) and X.ndim > 2 else rows.shape[1:]
+
+
+def event_shape(sample: Sequence[int]) -> tuple[int, ...]:
     """Shape of one sample in a network: (channels, height, width), or (n_features,) for a table."""
-    shape = tuple(np.shape(X)[1:])
-    if image_shape is not None:
-        shape = tuple(image_shape)
-    return (1, *shape) if len(shape) == 2 else shape
+    return (1, *sample) if len(sample) == 2 else tuple(sample)
 
 
 def within_unit(rows: NDArray[Any]) -> bool:

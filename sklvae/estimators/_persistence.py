@@ -1,1 +1,180 @@
-class PersistenceMixin: ...
+"""A fitted estimator as one safetensors file: arrays, and JSON in the header. No code, no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ..training import Net
+from ._codec import Arrays, CannotPackError, pack, unpack
+
+__all__ = ["PersistenceMixin"]
+
+FORMAT, FORMAT_VERSION = "sklvae", 1
+NET = "net_."
+"""What the names of a network's arrays begin with."""
+
+NOT_SAVED = {"net_", "_device", "_metadata_request"}
+"""Attributes that are not data; all others are saved."""
+
+
+class PersistenceMixin(ABC):
+    """`save` and `load`, for every estimator that can build its network without training it."""
+
+    @abstractmethod
+    def _untrained_net(self, state: Mapping[str, Tensor]) -> Net:
+        """The net of this estimator, whose module has the parameters and buffers that `state` names."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file, which `load` reads without running any code from it.
+
+        The file holds the network, the fitted attributes and the parameters, except that `callbacks`, which
+        matter in training only, are saved as None. It is written as a whole or not at all. Metadata requests
+        are not saved.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to; a file that is there is replaced. The usual ending is ``.safetensors``.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is not installed.
+        ValueError
+            If a parameter is code, such as a function, or parameters have been changed since `fit`. Nothing
+            is written then.
+        """
+        safetensors = _safetensors()
+        check_is_fitted(self, "net_")
+        metadata, arrays = self._packed()
+        self._unpacked(metadata, arrays)  # what could not be loaded is not saved
+        path = Path(path)
+        part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+        try:
+            part.write_bytes(safetensors.numpy.save(arrays, metadata))  # its save_file grants the owner only
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: Any = None) -> Self:
+        """Read an estimator that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        device : str or torch.device, optional
+            Replaces the parameter `device`, for a file that was saved where there was another one.
+
+        Returns
+        -------
+        estimator
+            Fitted: its results are those of the estimator that was saved, to the bit on the same machine.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is not installed.
+        ValueError
+            If the file was not written by `save`, by another estimator's, or by a later version's.
+        """
+        metadata, arrays = _read(path)
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"{path} is not an estimator of sklvae. {cls.__name__}.load reads what save wrote.")
+        version, writer = metadata["format_version"], metadata["sklvae_version"]
+        if int(version) > FORMAT_VERSION:
+            raise ValueError(
+                f"{path} has format {version}, written by sklvae {writer}, but sklvae {_version()} reads up "
+                f"to format {FORMAT_VERSION}. Update sklvae."
+            )
+        if metadata["class"] != cls.__name__:
+            raise ValueError(f"{path} holds a {metadata['class']}, not a {cls.__name__}. Use {metadata['class']}.load.")
+        return cls._unpacked(metadata, arrays, **({} if device is None else {"device": device}))
+
+    def _packed(self) -> tuple[dict[str, str], Arrays]:
+        """The header and the arrays of a file."""
+        params = self.get_params(deep=False)  # type: ignore[attr-defined]
+        fitted = {k: v for k, v in vars(self).items() if k not in params and k not in NOT_SAVED}
+        if "callbacks" in params:
+            params["callbacks"] = None
+        state = self.net_.module_.model.state_dict()  # type: ignore[attr-defined]
+        arrays = {NET + name: tensor.cpu().numpy() for name, tensor in state.items()}
+        metadata = {
+            "format": FORMAT,
+            "format_version": str(FORMAT_VERSION),
+            "sklvae_version": _version(),
+            "class": type(self).__name__,
+            "params": json.dumps({k: self._pack(k, v, arrays) for k, v in params.items()}),
+            "fitted": json.dumps({k: self._pack(k, v, arrays) for k, v in fitted.items()}),
+        }
+        return metadata, arrays
+
+    def _pack(self, name: str, value: Any, arrays: Arrays) -> Any:
+        try:
+            return pack(value, name, arrays)
+        except CannotPackError as error:
+            raise ValueError(
+                f"{type(self).__name__}: {name} cannot be saved, since {error}. Give it as numbers, strings "
+                "or an estimator of scikit-learn (with set_params, if it matters in training only), or keep "
+                "the whole estimator with joblib.dump, which can refer to code."
+            ) from error
+
+    @classmethod
+    def _unpacked(cls, metadata: Mapping[str, str], arrays: Arrays, **replaced: Any) -> Self:
+        params, fitted = (unpack(json.loads(metadata[part]), arrays) for part in ("params", "fitted"))
+        unknown = sorted(set(params) - set(cls._get_param_names()))  # type: ignore[attr-defined]
+        if unknown:
+            raise ValueError(
+                f"{cls.__name__}: the file was written by sklvae {metadata['sklvae_version']} and has "
+                f"parameters that sklvae {_version()} does not know: {', '.join(unknown)}. Update sklvae."
+            )
+        estimator = cls(**params | replaced)
+        for name, value in fitted.items():
+            setattr(estimator, name, value)
+        state = {k.removeprefix(NET): torch.from_numpy(v) for k, v in arrays.items() if k.startswith(NET)}
+        net = estimator._untrained_net(state)
+        try:
+            net.module_.model.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{cls.__name__}: the parameters do not describe the network that was fitted. Were they "
+                "changed after fit? Set them back, or fit again."
+            ) from error
+        estimator.net_ = net  # type: ignore[attr-defined]
+        return estimator
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError('save and load need safetensors: pip install "sklvae[files]"') from error
+    return safetensors
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], Arrays]:
+    safetensors = _safetensors()
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            # A copy each: tensors of their own, which may be written to.
+            return file.metadata() or {}, {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is damaged, or is no safetensors file: {error}.") from error
+
+
+def _version() -> str:
+    # No import statement: imports point from the package to its parts.
+    return str(sys.modules[__name__.partition(".")[0]].__version__)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from .._labels import UNLABELED, plain_classes
 from ..graph import knn_graph, spread_labels
@@ -63,22 +64,23 @@ class Spread:
         Index into `classes`, -1 where there is no label.
     weight : ndarray of shape (n_samples,)
         Confidence in [0, 1], 0 where there is no label.
-    probability : ndarray of shape (n_samples, n_classes) or None
-        What the graph says.
-    predicted : ndarray of shape (n_samples, n_classes) or None
+    probability : ndarray of shape (n_samples, n_classes)
+        What the graph says; no columns without one.
+    predicted : ndarray of shape (n_samples, n_classes)
         What the classifier says, once it has been trained on these labels.
     """
 
     classes: NDArray[Any]
     code: NDArray[np.int64]
     weight: NDArray[np.float32]
-    probability: NDArray[Any] | None = None
-    predicted: NDArray[Any] | None = None
+    probability: NDArray[Any]
+    predicted: NDArray[Any]
 
     @classmethod
     def nothing(cls, n: int) -> Spread:
         """No label at all."""
-        return cls(np.empty(0), np.full(n, UNLABELED), np.zeros(n, dtype=np.float32))
+        none = np.zeros((n, 0))
+        return cls(np.empty(0), np.full(n, UNLABELED), np.zeros(n, dtype=np.float32), none, none)
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Round:
     ----------
     z : ndarray of shape (n_samples, n_latent)
         Posterior means.
+    inputs_graph : callable
+        Gives the neighbor graph of the inputs, when a propagation needs it.
     previous : Spread or None
         What the round before spread, once a classifier has been trained.
     make_query : callable
@@ -98,6 +102,7 @@ class Round:
     """
 
     z: NDArray[Any]
+    inputs_graph: Callable[[], csr_array]
     previous: Spread | None
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
@@ -151,21 +156,25 @@ def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) ->
     classes, code_of = _classes(labels)
     code = np.full(len(round_.z), UNLABELED)
     weight = np.zeros(len(round_.z), dtype=np.float32)
+    none = np.zeros((len(code), 0))
     for cluster, answer in labeled:
         code[cluster.rows] = code_of[answer.label]
         weight[cluster.rows] = answer.confidence * confidence_of(
             cluster, settings.confidence, settings.distance, settings.decay
         )
-    return _with_known(Spread(classes, code, weight), known, code_of)
+    return _with_known(Spread(classes, code, weight, none, none), known, code_of)
 
 
 def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> Propagation:
-    """Ask about typical rows; all labels known spread over the neighbor graph of the latents.
+    """Ask about typical rows; all labels known spread over a graph of neighbors.
+
+    Neighbors are taken both among the inputs and in the latent space: the first keep what an encoder that
+    trains on its own labels forgets, the second carry what it has learned.
 
     The first round asks about the rows nearest to cluster centers, later ones about those where graph and
     classifier are undecided.
     """
-    graph = knn_graph(round_.z)
+    graph = round_.inputs_graph() + knn_graph(round_.z)
     if plan is not None:
         rows = np.arange(len(round_.z))
         if round_.previous is not None:
@@ -183,7 +192,7 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     probability = spread_labels(graph, seeds)
     weight = probability.max(axis=1).astype(np.float32)
     code = np.where(weight > 0, probability.argmax(axis=1), UNLABELED)
-    return _with_known(Spread(classes, code, weight, probability), known, code_of)
+    return _with_known(Spread(classes, code, weight, probability, probability), known, code_of)
 
 
 PROPAGATIONS = {"cluster": by_cluster, "graph": by_graph}

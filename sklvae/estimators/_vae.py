@@ -39,7 +39,7 @@ class VariationalAutoencoder(LatentEstimator):
     encoder : {"auto", "mlp", "conv"} or callable, default="auto"
         Dense layers, or one strided convolution before them, and a decoder that mirrors it; "auto" is "conv"
         for images and "mlp" for tables. A callable ``f(event_shape, n_outputs)`` makes a module from
-        (batch, \\*event_shape) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
+        (batch, *event_shape) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
     hidden_units : tuple of int, default=(500, 500)
         Widths of the dense hidden layers; () makes encoder and decoder linear.
     image_shape : tuple of int, default=None
@@ -150,7 +150,7 @@ class VariationalAutoencoder(LatentEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, \\*image_shape)
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
             float, or uint8 pixels, which count as fractions of 255.
         y : None
             Ignored.
@@ -164,9 +164,8 @@ class VariationalAutoencoder(LatentEstimator):
         vae = previous or self._build_vae(rows, rng)
         if previous is None:
             self.history_: list[dict[str, Any]] = []
-        epochs = self.max_epochs
-        if epochs == "auto":
-            epochs = auto_epochs(len(rows), self.batch_size, STEPS, MOST_EPOCHS)
+        auto = auto_epochs(len(rows), self.batch_size, STEPS, MOST_EPOCHS)
+        epochs = auto if self.max_epochs == "auto" else int(self.max_epochs)
         objective = partial(beta_vae_loss, beta=self.beta)
         net = self._train(vae, objective, Rows(rows, self._event), max_epochs=epochs, rng=rng, phase="pretrain")
         if net.interrupted_:

@@ -2,5 +2,6 @@
 
 from ._neighbors import knn_graph
 from ._spreading import spread_labels
+from ._views import principal_points
 
-__all__ = ["knn_graph", "spread_labels"]
+__all__ = ["knn_graph", "principal_points", "spread_labels"]

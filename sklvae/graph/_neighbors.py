@@ -11,6 +11,9 @@ from sklearn.neighbors import NearestNeighbors
 
 __all__ = ["knn_graph"]
 
+MOST_EXHAUSTIVE = 100_000
+"""Points up to which neighbors are searched exhaustively."""
+
 
 def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
     """Symmetric graph of nearest neighbors, weighted by a Gaussian of the local scale.
@@ -45,7 +48,9 @@ def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
     """
     n = len(points)
     n_neighbors = min(n_neighbors, n - 1)
-    distance, index = NearestNeighbors(n_neighbors=n_neighbors).fit(points).kneighbors()
+    # Exhaustive search is one matrix product after another: faster than a tree until its square tells.
+    algorithm = "brute" if n <= MOST_EXHAUSTIVE else "auto"
+    distance, index = NearestNeighbors(n_neighbors=n_neighbors, algorithm=algorithm).fit(points).kneighbors()
     scale = np.maximum(distance[:, -1:], np.finfo(np.float64).tiny)
     weight = np.exp(-4 * (distance / scale) ** 2)
     indptr = np.arange(0, n * n_neighbors + 1, n_neighbors)

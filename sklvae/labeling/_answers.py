@@ -72,9 +72,7 @@ class _Failed(Exception):
 Oracle = Callable[[QueryBatch], Any]
 
 
-def consult(
-    oracle: Oracle, queries: QueryBatch, kept: list[Answer], classes: ArrayLike | None = None
-) -> list[Answer]:
+def consult(oracle: Oracle, queries: QueryBatch, kept: list[Answer], classes: ArrayLike | None = None) -> list[Answer]:
     """Ask `oracle`, append each answer to `kept` as it is read, and return those of this call.
 
     Raises

@@ -14,7 +14,7 @@ __all__ = ["Query", "QueryBatch"]
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """One question: what is this?
+    """One question about one input.
 
     Attributes
     ----------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
 
 from ._answers import INVALID, Answer
 from ._clusters import Cluster

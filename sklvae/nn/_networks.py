@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 from torch import nn
@@ -15,9 +16,7 @@ Event = Sequence[int]
 def dense(n_inputs: int, hidden_units: Sequence[int], n_outputs: int) -> list[nn.Module]:
     """Linear layers with ReLU between them; no hidden units make one linear map."""
     widths = [n_inputs, *hidden_units]
-    hidden = [
-        layer for i, o in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(i, o), nn.ReLU())
-    ]
+    hidden = [layer for i, o in pairwise(widths) for layer in (nn.Linear(i, o), nn.ReLU())]
     return [*hidden, nn.Linear(widths[-1], n_outputs)]
 
 
@@ -31,9 +30,7 @@ def mlp_decoder(event: Event, hidden_units: Sequence[int], n_latent: int) -> nn.
     return nn.Sequential(*dense(n_latent, hidden_units[::-1], prod(event)), nn.Unflatten(1, tuple(event)))
 
 
-def conv_encoder(
-    event: Event, hidden_units: Sequence[int], n_outputs: int, n_channels: int = 32
-) -> nn.Sequential:
+def conv_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int, n_channels: int = 16) -> nn.Sequential:
     """One down-sampling convolution, then dense layers (cluster-label paper, Section 3.2)."""
     channels, height, width = event
     return nn.Sequential(
@@ -44,9 +41,7 @@ def conv_encoder(
     )
 
 
-def conv_decoder(
-    event: Event, hidden_units: Sequence[int], n_latent: int, n_channels: int = 32
-) -> nn.Sequential:
+def conv_decoder(event: Event, hidden_units: Sequence[int], n_latent: int, n_channels: int = 16) -> nn.Sequential:
     """Dense layers, then one up-sampling transposed convolution: the mirror of `conv_encoder`."""
     channels, height, width = event
     grid = (n_channels, height // 2, width // 2)

@@ -3,7 +3,7 @@
 from ._data import Rows
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
-from ._net import Net, NonFiniteLossError, Options, train
+from ._net import Net, NonFiniteLossError, Options, make_net, no_objective, train
 from ._seeding import fresh_seed, seeded
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "choose_precision",
     "fresh_seed",
     "in_blocks",
+    "make_net",
+    "no_objective",
     "seeded",
     "train",
 ]

@@ -15,8 +15,7 @@ def choose_device(device: str | torch.device) -> torch.device:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
-            f'device must be "auto" or a device that torch can use here, got {device!r} ({error}). '
-            'Use device="cpu".'
+            f'device must be "auto" or a device that torch can use here, got {device!r} ({error}). Use device="cpu".'
         ) from error
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ._data import IndexBatches, Rows
 from ._seeding import seeded
 
-__all__ = ["OPTIMIZERS", "Net", "NonFiniteLossError", "Options", "train"]
+__all__ = ["OPTIMIZERS", "Net", "NonFiniteLossError", "Options", "make_net", "no_objective", "train"]
 
 Objective = Callable[..., dict[str, Tensor]]
 
@@ -59,7 +59,8 @@ class TermMeans(Callback):
 
     def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Start with empty sums."""
-        self.n_samples, self.sums = 0, {}
+        self.n_samples = 0
+        self.sums: dict[str, Tensor | float] = {}
 
     def on_batch_end(self, net: Net, y_pred: dict[str, Tensor], training: bool, **kwargs: Any) -> None:
         """Add a batch."""
@@ -73,7 +74,7 @@ class TermMeans(Callback):
             net.history.record("train_loss" if name == "loss" else name, float(total) / self.n_samples)
 
 
-class Net(NeuralNet):  # type: ignore[misc]
+class Net(NeuralNet):
     """A skorch net whose batches carry everything and whose module returns per-sample loss terms."""
 
     def __init__(self, *args: Any, precision: torch.dtype = torch.float32, **kwargs: Any) -> None:
@@ -111,18 +112,21 @@ class Net(NeuralNet):  # type: ignore[misc]
         return self
 
 
-def train(
-    model: nn.Module, objective: Objective, rows: Rows, *, max_epochs: int, seed: int, options: Options
-) -> Net:
-    """Train `model` in place and return the net that did it.
+def no_objective(model: nn.Module, **batch: Tensor) -> dict[str, Tensor]:
+    """Stand in for the objective of a net that was loaded to be applied.
 
     Raises
     ------
-    NonFiniteLossError
-        If the loss becomes infinite or nan.
+    RuntimeError
+        Always.
     """
+    raise RuntimeError("This net was loaded without its objective. Call fit of its estimator to train.")
+
+
+def make_net(model: nn.Module, objective: Objective, *, max_epochs: int, options: Options) -> Net:
+    """Put a net around `model`, not yet initialized."""
     optimizer = options.optimizer
-    net = Net(
+    return Net(
         WithObjective(model, objective),
         criterion=nn.Identity,
         optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
@@ -136,6 +140,17 @@ def train(
         device=options.device,
         precision=options.precision,
     )
+
+
+def train(model: nn.Module, objective: Objective, rows: Rows, *, max_epochs: int, seed: int, options: Options) -> Net:
+    """Train `model` in place and return the net that did it.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If the loss becomes infinite or nan.
+    """
+    net = make_net(model, objective, max_epochs=max_epochs, options=options)
     with seeded(seed, options.device):
         net.fit(rows)
     return net

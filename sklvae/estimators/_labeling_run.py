@@ -1,0 +1,235 @@
+"""One fit of ClusterLabelVAEClassifier, as a conversation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Generator
+from functools import cache, partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from .._labels import join_labels
+from ..graph import knn_graph, principal_points
+from ..labeling import INVALID, SKIP, Answer, Cluster, Query, QueryBatch
+from ..nn import VAE, ClassifiedVAE
+from ..objectives import beta_vae_loss, cluster_label_loss
+from ..training import Rows, fresh_seed, in_blocks, seeded
+from ._base import auto_epochs
+from ._input import feature_moments
+from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
+
+if TYPE_CHECKING:
+    from ._cluster_label import ClusterLabelVAEClassifier
+
+__all__ = ["LabelingRun", "classify"]
+
+PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
+ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
+
+
+class LabelingRun:
+    """Pretrain; then, each round: cluster, ask, spread, train on.
+
+    Parameters
+    ----------
+    estimator : ClusterLabelVAEClassifier
+        Whose parameters decide, and which gets the fitted attributes.
+    rows : ndarray of shape (n_samples, n_features)
+        The data.
+    known : Known
+        Labels known at the start.
+    rng : RandomState
+        Decides everything random.
+    vae : VAE or None
+        A trained network to start from.
+    asks : bool
+        Whether there is anybody to ask.
+    """
+
+    def __init__(
+        self,
+        estimator: ClusterLabelVAEClassifier,
+        rows: NDArray[Any],
+        known: Known,
+        rng: np.random.RandomState,
+        vae: VAE | None,
+        *,
+        asks: bool,
+    ) -> None:
+        self.estimator, self.rows, self.known, self.rng, self.asks = estimator, rows, known, rng, asks
+        self.vae = vae
+        self.model: ClassifiedVAE | None = None
+        self.event = estimator._event
+        self.inputs_graph = cache(self._inputs_graph)
+
+    def steps(self) -> Generator[QueryBatch, list[Answer], None]:
+        """The whole fit: yields questions and is sent their answers."""
+        settings = self.estimator
+        vae = self.vae = self.vae or self._pretrained()
+        spread = Spread.nothing(len(self.rows))
+        z = in_blocks(vae, encode, self.rows, self.event)
+        for number in range(settings.n_rounds):
+            plan = self._plan(number) if self.asks else None
+            if self.asks and plan is None:
+                break
+            before = len(settings.answers_)
+            previous = spread if self.model is not None else None
+            round_ = Round(z, self.inputs_graph, previous, self._query_maker(number, z), fresh_seed(self.rng))
+            spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
+            if not len(spread.classes):
+                continue
+            model = self._with_head(vae, len(spread.classes))
+            interrupted = self._train(model, spread, f"round {number}")
+            z = in_blocks(vae, encode, self.rows, self.event)
+            spread.predicted = in_blocks(model, classify_latent, z, z.shape[1:])
+            self._keep(spread, z, number, before)
+            if interrupted:
+                warnings.warn(f"Interrupted while training round {number}; later rounds are left out.", stacklevel=3)
+                break
+            if len(self.known.labels) == len(self.rows):
+                break
+        if len(spread.classes) < 2:
+            raise ValueError(
+                f"{type(settings).__name__}: labels of at least 2 classes are needed, but "
+                f"{len(settings.answers_)} answers gave {len(spread.classes)} class(es), "
+                f"{spread.classes.tolist()}. The answers are kept in answers_."
+            )
+
+    def _plan(self, number: int) -> Plan | None:
+        """Share what is left of the budget: the later rounds keep `n_clusters` questions each."""
+        settings = self.estimator
+        left, later = settings.budget - settings.n_queries_, settings.n_rounds - number - 1
+        n_questions = settings.n_clusters
+        if settings.propagation == "graph":
+            n_questions = max(n_questions, left // (later + 1))
+        n_questions = min(n_questions, len(self.rows) - len(self.known.labels))
+        if left < n_questions or n_questions < 1:
+            return None
+        return Plan(n_questions, max(0, left - n_questions - later * settings.n_clusters))
+
+    def _pretrained(self) -> VAE:
+        """A VAE trained without labels (cluster-label paper, Equation 1)."""
+        settings = self.estimator
+        vae = settings._build_vae(self.rows, self.rng)
+        net = settings._train(
+            vae,
+            partial(beta_vae_loss, beta=settings.beta),
+            Rows(self.rows, self.event),
+            max_epochs=self._epochs(settings.pretrain_epochs, PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS),
+            rng=self.rng,
+            phase="pretrain",
+        )
+        if net.interrupted_:
+            raise KeyboardInterrupt(
+                "Interrupted while pretraining, before the first question: transform and inverse_transform work."
+            )
+        return vae
+
+    def _train(self, model: ClassifiedVAE, spread: Spread, phase: str) -> bool:
+        """Train on with labels (Equation 4); says whether that was interrupted."""
+        settings = self.estimator
+        net = settings._train(
+            model,
+            partial(cluster_label_loss, beta=settings.beta, gamma=settings.gamma),
+            Rows(self.rows, self.event, code=np.maximum(spread.code, 0), weight=spread.weight),
+            max_epochs=self._epochs(settings.round_epochs, ROUND_STEPS, MOST_ROUND_EPOCHS),
+            rng=self.rng,
+            phase=phase,
+        )
+        return bool(net.interrupted_)
+
+    def _epochs(self, epochs: int | str, steps: int, most: int) -> int:
+        settings = self.estimator
+        if epochs == "auto":
+            epochs = auto_epochs(len(self.rows), settings.batch_size, steps, most)
+        return int(epochs if settings.max_epochs == "auto" else min(epochs, settings.max_epochs))
+
+    def _inputs_graph(self) -> csr_array:
+        """Neighbors among the inputs: images as they are, the columns of a table in standard deviations."""
+        scale = 1.0 if len(self.event) == 3 else feature_moments(self.rows, shared=False)[1]
+        return knn_graph(principal_points(self.rows, scale))
+
+    def _with_head(self, vae: VAE, n_classes: int) -> ClassifiedVAE:
+        """The VAE with a softmax layer; a new layer where the number of classes has changed."""
+        if self.model is None or self.model.head.out_features != n_classes:
+            with seeded(fresh_seed(self.rng), self.estimator._device):
+                self.model = ClassifiedVAE(vae, n_classes).to(self.estimator._device)
+        return self.model
+
+    def _query_maker(self, number: int, z: NDArray[Any]) -> Callable[[Cluster, int | None], Query]:
+        """A function that makes the questions of a round."""
+        first, ids = len(self.estimator.answers_), count()
+
+        def make_query(cluster: Cluster, index: int | None) -> Query:
+            """A question about a row, or about the decoded center."""
+            n = next(ids)
+            latent = cluster.center[None].astype(np.float32) if index is None else z[[index]]
+            x = self.estimator.inverse_transform(latent)[0] if index is None else self.rows[index]
+            return Query(
+                id=first + n,
+                x=np.array(x).reshape(self.estimator._x_shape),
+                kind="center" if index is None else "sample",
+                index=index,
+                cluster=n,
+                level=cluster.level,
+                round=number,
+                members=cluster.rows[np.argsort(cluster.euclidean(), kind="stable")][:N_MEMBERS],
+                suggestion=self._suggestion(latent),
+            )
+
+        return make_query
+
+    def _suggestion(self, latent: NDArray[Any]) -> tuple[Any, float] | None:
+        if self.model is None:
+            return None
+        probability = in_blocks(self.model, classify_latent, latent, latent.shape[1:])[0]
+        return self.estimator.classes_[probability.argmax()].item(), float(probability.max())
+
+    def _keep(self, spread: Spread, z: NDArray[Any], number: int, before: int) -> None:
+        """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
+        fitted = self.estimator
+        fitted.classes_ = spread.classes
+        fitted.labels_ = join_labels(spread.classes, spread.code)
+        fitted.label_confidence_ = spread.weight.astype(np.float64)
+        fitted._class_latents = [moments(z[spread.code == k]) for k in range(len(spread.classes))]
+        answers = fitted.answers_[before:]
+        fitted.rounds_.append(
+            {
+                "round": number,
+                "n_queries": len(answers),
+                "n_invalid": sum(answer.label is INVALID for answer in answers),
+                "n_skipped": sum(answer.label is SKIP for answer in answers),
+                "n_classes": len(spread.classes),
+                "coverage": float(np.mean(spread.code >= 0)),
+                "mean_confidence": float(spread.weight.mean()),
+            }
+        )
+
+
+def encode(vae: VAE, x: Tensor) -> Tensor:
+    """Posterior means, (B, n_latent)."""
+    mean: Tensor = vae.posterior(x).mean
+    return mean
+
+
+def classify(model: ClassifiedVAE, x: Tensor) -> Tensor:
+    """p(y|z) at the posterior mean of x, (B, n_classes)."""
+    return classify_latent(model, encode(model.vae, x))
+
+
+def classify_latent(model: ClassifiedVAE, z: Tensor) -> Tensor:
+    """p(y|z), (B, n_classes)."""
+    probability: Tensor = model.classify(z).probs
+    return probability
+
+
+def moments(z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean and covariance of latent vectors; of none, 0."""
+    mean = z.mean(axis=0) if len(z) else np.zeros(z.shape[1])
+    centered = z - mean
+    return mean, centered.T @ centered / max(len(z), 1)
