@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,7 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 
 from ._labels import UNLABELED, split_labels
-from .labeling import INVALID, SKIP, Answer
+from .labeling import INVALID, SKIP, Answer, Query
 
 __all__ = ["plot_latent", "plot_queries"]
 
@@ -20,6 +20,8 @@ INK, PALE, BAR, WARNING = "#1a1a1a", "#8a8a8a", "#4878a8", "#c8402a"
 REPLY_COLORS = {INVALID: WARNING, SKIP: PALE}
 CELL_WIDTH, CELL_HEIGHT = 0.85, 1.2
 """Inches for a question with its answer."""
+
+Asked = tuple[Query, Answer]
 
 
 def plot_queries(
@@ -31,8 +33,9 @@ def plot_queries(
 ) -> Any:
     """Draw what was asked, with the answer and its confidence under it.
 
-    An input that is an image is drawn as one, the row of a table as a profile of bars. Every round begins a
-    new line. Answers INVALID and SKIP stand out by their color.
+    An input that is an image is drawn as one; the row of a table as a profile of bars, each column between
+    its least and its greatest value among the questions. Every round begins a new line. Answers INVALID and
+    SKIP stand out by their color.
 
     Parameters
     ----------
@@ -67,32 +70,32 @@ def plot_queries(
     >>> answers = [Answer("cat", 0.9, queries[0]), Answer("ant", 1.0, queries[1]), Answer(INVALID, 1.0, queries[2])]
     >>> figure = plot_queries(answers, image_shape=(2, 2))
     >>> [text.get_text() for axes in figure.axes for text in axes.texts]
-    ['cat', '90%', 'ant', '100%', 'INVALID']
+    ['90%', 'cat', '100%', 'ant', 'INVALID']
     """
     Figure = _figure_class()
-    if not len(answers) or any(answer.query is None for answer in answers):
+    asked = [(answer.query, answer) for answer in answers if answer.query is not None]
+    if not len(answers) or len(asked) < len(answers):
         raise ValueError(
             f"plot_queries: answers must be answers with their questions, at least one, got {answers!r}. "
             "Pass answers_ of a fitted classifier."
         )
     if n_columns < 1:
         raise ValueError(f"plot_queries: n_columns must be >= 1, got {n_columns}.")
-    lines = list(_lines(answers, n_columns))
+    lines = _lines(asked, n_columns)
     n_columns = max(map(len, lines))
     if figure is None:
         size = (n_columns * CELL_WIDTH + 0.3, len(lines) * CELL_HEIGHT + 0.1)
         figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(lines), n_columns, squeeze=False)
-    inputs = np.stack([answer.query.x for answer in answers]).astype(float)  # type: ignore[union-attr]
-    limits = min(0.0, inputs.min()), max(inputs.max(), np.finfo(float).tiny)
+    shades = iter(_shades([query.x for query, _ in asked], image_shape))
     previous = None
     for line, cells in zip(lines, grid, strict=True):
+        for (_, answer), axes in zip(line, cells, strict=False):
+            _draw_input(axes, next(shades))
+            _draw_answer(axes, answer)
         for axes in cells[len(line) :]:
             axes.set_axis_off()
-        for answer, axes in zip(line, cells, strict=False):
-            _draw_input(axes, np.asarray(answer.query.x, dtype=float), image_shape, limits)  # type: ignore[union-attr]
-            _draw_answer(axes, answer)
-        number = line[0].query.round  # type: ignore[union-attr]
+        number = line[0][0].round
         if number != previous:
             cells[0].set_ylabel(f"round {number}", color=PALE, fontsize=8)
         previous = number
@@ -145,25 +148,27 @@ def plot_latent(
     ['ant', 'cat']
     """
     Figure = _figure_class()
-    Z = check_array(Z, ensure_min_features=2, input_name="Z")
-    classes, codes = (np.empty(0), np.full(len(Z), UNLABELED)) if labels is None else split_labels(labels)
-    check_consistent_length(Z, codes)
+    points = check_array(Z, ensure_min_features=2, input_name="Z")
+    none = np.empty(0), np.full(len(points), UNLABELED)
+    classes, codes = none if labels is None else split_labels(labels)
+    check_consistent_length(points, codes)
     rng = check_random_state(random_state)
-    if len(Z) > max_samples:
-        chosen = np.sort(rng.choice(len(Z), max_samples, replace=False))
-        Z, codes = Z[chosen], codes[chosen]
-    if Z.shape[1] > 2:
+    if len(points) > max_samples:
+        chosen = np.sort(rng.choice(len(points), max_samples, replace=False))
+        points, codes = points[chosen], codes[chosen]
+    if points.shape[1] > 2:
         seed = rng.randint(np.iinfo(np.int32).max)
-        Z = TSNE(perplexity=min(30, (len(Z) - 1) / 3), random_state=seed).fit_transform(Z)
+        tsne = TSNE(perplexity=min(30, (len(points) - 1) / 3), random_state=seed)
+        points = tsne.fit_transform(points)
     if ax is None:
         ax = Figure(figsize=(6, 5), layout="constrained").subplots()
     style = {"s": 8, "linewidths": 0}
     unlabeled = codes == UNLABELED
     if unlabeled.any():
-        name = None if labels is None else "unlabeled"
-        ax.scatter(*Z[unlabeled].T, color=BAR if labels is None else "#cccccc", label=name, **style)
-    for code, color in zip(range(len(classes)), _colors(len(classes)), strict=True):
-        ax.scatter(*Z[codes == code].T, color=color, label=str(classes[code]), **style)
+        color, name = (BAR, None) if labels is None else ("#cccccc", "unlabeled")
+        ax.scatter(*points[unlabeled].T, color=color, label=name, **style)
+    for code, color in enumerate(_colors(len(classes))):
+        ax.scatter(*points[codes == code].T, color=color, label=str(classes[code]), **style)
     if labels is not None:
         ax.legend(
             loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2.5, ncols=1 + len(classes) // 21
@@ -180,48 +185,58 @@ def _figure_class() -> Any:
     return Figure
 
 
-def _lines(answers: Sequence[Answer], n_columns: int) -> Iterator[list[Answer]]:
-    """At most `n_columns` answers of one round each."""
-    for _, group in groupby(answers, key=lambda answer: answer.query.round):  # type: ignore[union-attr]
-        round_ = list(group)
-        yield from (round_[i : i + n_columns] for i in range(0, len(round_), n_columns))
+def _lines(asked: Sequence[Asked], n_columns: int) -> list[list[Asked]]:
+    """At most `n_columns` questions of one round each."""
+    rounds = [list(group) for _, group in groupby(asked, key=lambda pair: pair[0].round)]
+    return [round_[i : i + n_columns] for round_ in rounds for i in range(0, len(round_), n_columns)]
 
 
-def _draw_input(axes: Any, x: NDArray[Any], image_shape: Sequence[int] | None, limits: tuple[float, float]) -> None:
+def _shades(inputs: Sequence[NDArray[Any]], image_shape: Sequence[int] | None) -> NDArray[Any]:
+    """Inputs between 0 and 1: images by one scale for all, the columns of a table by one each."""
+    x = np.stack(inputs).astype(float)
     if image_shape is not None:
-        if np.prod(image_shape) != x.size:
+        if np.prod(image_shape) != x[0].size:
             raise ValueError(
-                f"plot_queries: image_shape {tuple(image_shape)} does not fit inputs of shape {x.shape}. Give the "
-                "(height, width) or (channels, height, width) that they have."
+                f"plot_queries: image_shape {tuple(image_shape)} does not fit inputs of shape {x[0].shape}. "
+                "Give the (height, width) or (channels, height, width) that they have."
             )
-        x = x.reshape(image_shape)
+        x = x.reshape(len(x), *image_shape)
+    if x.ndim == 2:
+        low, high = x.min(axis=0), x.max(axis=0)
+    else:
+        low, high = min(0.0, x.min()), x.max()
+    return (x - low) / np.maximum(high - low, np.finfo(float).tiny)
+
+
+def _draw_input(axes: Any, x: NDArray[Any]) -> None:
     axes.set(xticks=[], yticks=[])
     if x.ndim == 1:
         axes.bar(np.arange(len(x)), x, width=1.0, color=BAR)
-        axes.set_ylim(limits)
-        axes.set_box_aspect(1)
+        axes.set(ylim=(0, 1), box_aspect=1)
     elif x.ndim == 3 and len(x) == 3:
-        low, high = limits
-        axes.imshow(np.moveaxis((x - low) / (high - low), 0, -1))
+        axes.imshow(np.moveaxis(x, 0, -1))
     else:
-        axes.imshow(x.reshape(x.shape[-2:]), cmap="gray_r", vmin=limits[0], vmax=limits[1])
+        gray = x if x.ndim == 2 else x.mean(axis=0)
+        axes.imshow(gray, cmap="gray_r", vmin=0, vmax=1)
 
 
 def _draw_answer(axes: Any, answer: Answer) -> None:
     """The answer under its question, the confidence of a label in small print under that."""
-    color = INK if answer.is_label else REPLY_COLORS[answer.label]
-    text = str(answer.label) if answer.is_label else repr(answer.label)
-    below = {"xy": (0.5, 0), "xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
-    axes.annotate(text, xytext=(0, -2), color=color, fontsize=10 if answer.is_label else 8, weight="bold", **below)
+    below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     if answer.is_label:
-        axes.annotate(f"{answer.confidence:.0%}", xytext=(0, -14), color=PALE, fontsize=7, **below)
-    axes.spines[:].set(color=color if not answer.is_label else "#d0d0d0", linewidth=0.8 if answer.is_label else 1.8)
+        text, size, color, frame = str(answer.label), 10, INK, {"color": "#d0d0d0", "linewidth": 0.8}
+        axes.annotate(f"{answer.confidence:.0%}", (0.5, 0), (0, -14), color=PALE, fontsize=7, **below)
+    else:
+        color = REPLY_COLORS[answer.label]
+        text, size, frame = repr(answer.label), 8, {"color": color, "linewidth": 1.8}
+    axes.annotate(text, (0.5, 0), (0, -2), color=color, fontsize=size, weight="bold", **below)
+    axes.spines[:].set(**frame)
 
 
-def _colors(n: int) -> Any:
+def _colors(n: int) -> NDArray[Any]:
     """`n` colors that can be told apart, as far as there are so many."""
     from matplotlib import colormaps
 
     if n <= 20:
-        return colormaps["tab10" if n <= 10 else "tab20"].colors[:n]
-    return colormaps["turbo"](np.linspace(0, 1, n))
+        return np.asarray(colormaps["tab10" if n <= 10 else "tab20"](np.arange(n)))
+    return np.asarray(colormaps["turbo"](np.linspace(0, 1, n)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 __all__ = ["Constraint", "anything", "at_least", "check_parameters", "instance_of", "none", "one_of"]
@@ -23,17 +23,17 @@ class Constraint:
         return Constraint(lambda value: self.allows(value) or other.allows(value), f"{self.text} or {other.text}")
 
 
-def at_least(minimum: float, kind: type = Real, *, above: bool = False) -> Constraint:
+def at_least(minimum: float, kind: type = float, *, above: bool = False) -> Constraint:
     """A number, or an integer if `kind` is int, from `minimum` on (or above it)."""
-    number = Integral if kind is int else Real
+    number = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
+
+    def allows(value: Any) -> bool:
+        if not isinstance(value, number) or isinstance(value, bool):
+            return False
+        return bool(value > minimum if above else value >= minimum) and bool(value < float("inf"))
+
     return Constraint(
-        lambda v: (
-            isinstance(v, number)
-            and not isinstance(v, bool)
-            and (v > minimum if above else v >= minimum)  # type: ignore[operator]
-            and v < float("inf")  # type: ignore[operator]
-        ),
-        f"{'an integer' if kind is int else 'a finite number'} {'>' if above else '>='} {minimum}",
+        allows, f"{'an integer' if kind is int else 'a finite number'} {'>' if above else '>='} {minimum}"
     )
 
 
@@ -57,7 +57,7 @@ def sequence_of_positive_int(least: int, most: float, text: str) -> Constraint:
         lambda v: (
             isinstance(v, (tuple, list))
             and least <= len(v) <= most
-            and all(isinstance(i, Integral) and i >= 1 for i in v)
+            and all(isinstance(i, (int, np.integer)) and i >= 1 for i in v)
         ),
         text,
     )

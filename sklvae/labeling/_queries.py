@@ -84,6 +84,11 @@ class QueryBatch(Sequence[Query]):
             return QueryBatch(self._queries[position])
         return self._queries[position]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the stacked inputs, which scikit-learn asks for."""
+        return (len(self), *self._queries[0].x.shape) if self._queries else (0,)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("The inputs of a QueryBatch are stacked into a new array; copy=False cannot be met.")

@@ -1,0 +1,147 @@
+"""The main job on real data: accuracy by configuration and seed, on unseen test images.
+
+    python benchmarks/cluster_label.py mnist-paper mnist-default digits-default [--seeds 5]
+    python benchmarks/cluster_label.py --table
+
+Each fit adds a line of JSON to benchmarks/results/cluster_label.jsonl as it ends; a fit that is there already
+is not repeated. `--table` prints what is there. The oracle is a `SimulatedOracle` on the true training labels:
+the five nearest training images vote, half of the votes are needed.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from sklvae import ClusterLabelVAEClassifier
+from sklvae.datasets import load_mnist
+from sklvae.labeling import SimulatedOracle
+
+RESULTS = Path(__file__).parent / "results" / "cluster_label.jsonl"
+
+PAPER = {
+    "propagation": "cluster",
+    "confidence": "posterior",
+    "clusterer": "gmm",
+    "n_clusters": 30,
+    "encoder": "conv",
+    "hidden_units": (256,),
+}
+
+
+def mnist(seed):
+    """The paper's 50,000 training images and the 10,000 test images, as images."""
+    data = load_mnist()
+    return data.x_train[:50_000], data.y_train[:50_000], data.x_test, data.y_test
+
+
+def mnist_flat(seed):
+    """The same as flat rows, which the default encoder takes as a table."""
+    X, y, X_test, y_test = mnist(seed)
+    return X.reshape(len(X), -1), y, X_test.reshape(len(X_test), -1), y_test
+
+
+def digits(seed):
+    """scikit-learn's 8 x 8 digits, a quarter of them for the test, split by seed."""
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X / 16, y, test_size=0.25, random_state=seed, stratify=y)
+    return X, y, X_test, y_test
+
+
+CONFIGURATIONS = {
+    "mnist-paper": (mnist, PAPER),
+    "mnist-default": (mnist_flat, {}),
+    "mnist-default-images": (mnist, {}),
+    "digits-default": (digits, {"budget": 50}),
+    "digits-paper": (digits, {**PAPER, "encoder": "auto", "n_clusters": 10, "budget": 50}),
+}
+
+
+def run(name, seed):
+    """Fit one configuration with one seed and measure it after every round."""
+    load, parameters = CONFIGURATIONS[name]
+    X, y, X_test, y_test = load(seed)
+    expert = SimulatedOracle(X, y)
+    classifier = ClusterLabelVAEClassifier(random_state=seed, **parameters)
+    by_round, measuring = {}, 0.0
+
+    def measure():
+        nonlocal measuring
+        start = time.perf_counter()
+        if getattr(classifier, "rounds_", []):
+            by_round[classifier.rounds_[-1]["round"]] = classifier.score(X_test, y_test)
+        measuring += time.perf_counter() - start
+
+    def oracle(queries):
+        measure()
+        return expert(queries)
+
+    start = time.perf_counter()
+    classifier.fit(X, oracle=oracle)
+    seconds = time.perf_counter() - start - measuring
+    measure()
+    sure = classifier.label_confidence_ >= 0.95
+    right = classifier.labels_ == y
+    return {
+        "configuration": name,
+        "seed": seed,
+        "test_accuracy": classifier.score(X_test, y_test),
+        "by_round": list(by_round.values()),
+        "label_accuracy": float(right[classifier.labels_ != -1].mean()),
+        "coverage": float((classifier.labels_ != -1).mean()),
+        "sure_accuracy": float(right[sure].mean()) if sure.any() else None,
+        "sure_coverage": float(sure.mean()),
+        "n_queries": classifier.n_queries_,
+        "n_invalid": sum(record["n_invalid"] for record in classifier.rounds_),
+        "seconds": seconds,
+    }
+
+
+def read():
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+
+
+def table():
+    """Print mean (SD) over seeds and the worst seed of each configuration."""
+    records = read()
+    print("| configuration | seeds | questions | test accuracy % | worst | label accuracy % | seconds |")
+    print("|---|---|---|---|---|---|---|")
+    for name in CONFIGURATIONS:
+        rows = [record for record in records if record["configuration"] == name]
+        if not rows:
+            continue
+        test = 100 * np.array([row["test_accuracy"] for row in rows])
+        label = 100 * np.array([row["label_accuracy"] for row in rows])
+        asked = max(row["n_queries"] for row in rows)
+        spread = np.std(test, ddof=1) if len(test) > 1 else float("nan")
+        print(
+            f"| {name} | {len(rows)} | {asked} | {test.mean():.1f} ({spread:.1f}) | {test.min():.1f} "
+            f"| {label.mean():.1f} | {np.mean([row['seconds'] for row in rows]):.0f} |"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configurations", nargs="*", choices=[[], *CONFIGURATIONS])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    RESULTS.parent.mkdir(exist_ok=True)
+    for name in arguments.configurations:
+        for seed in range(arguments.seeds):
+            if any((record["configuration"], record["seed"]) == (name, seed) for record in read()):
+                continue
+            record = run(name, seed)
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            print(json.dumps(record), flush=True)
+    if arguments.table:
+        table()
+
+
+if __name__ == "__main__":
+    main()

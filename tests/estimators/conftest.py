@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+
+from sklvae import ClusterLabelVAEClassifier
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """Three well separated classes of 40 rows in 5 dimensions."""
+    X, y = make_blobs(n_samples=120, centers=3, n_features=5, cluster_std=0.5, random_state=0)
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """200 images of 8 x 8 in [0, 1]."""
+    X, y = load_digits(return_X_y=True)
+    return X[:200] / 16, y[:200]
+
+
+@pytest.fixture
+def quick():
+    """Make a classifier that is fitted in a moment."""
+
+    def make(**parameters):
+        defaults = {"n_clusters": 6, "budget": 12, "n_rounds": 2, "max_epochs": 15, "hidden_units": (32,), "batch_size": 16}
+        return ClusterLabelVAEClassifier(**{**defaults, "random_state": 0, **parameters})
+
+    return make
+
+
+class TruthOracle:
+    """Knows the class of every row, goes by the real row nearest to a center, and keeps what it is asked."""
+
+    def __init__(self, y):
+        self.y, self.batches = np.asarray(y), []
+
+    def __call__(self, queries):
+        self.batches.append(queries)
+        return self.y[[query.members[0] if query.index is None else query.index for query in queries]]
+
+
+@pytest.fixture
+def truth():
+    return TruthOracle
