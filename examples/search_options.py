@@ -37,8 +37,9 @@ def main() -> None:
         n_rounds=3,
         hidden_units=(128,),
         batch_size=64,
-        pretrain_epochs=10 if arguments.quick else 40,
-        round_epochs=2 if arguments.quick else 10,
+        lr=3e-3,
+        pretrain_epochs=10 if arguments.quick else 30,
+        round_epochs=2 if arguments.quick else 8,
         random_state=0,
     )
     by_distance = {

@@ -149,7 +149,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
 
     _constraints: ClassVar[dict[str, Constraint]] = {
         **LatentEstimator._constraints,
-        "n_clusters": at_least(2, int),
+        "n_clusters": at_least(1, int),
         "clusterer": one_of("gmm", "kmeans") | instance_of(BaseEstimator, "a scikit-learn clusterer"),
         "distance": one_of("euclidean", "mahalanobis"),
         "confidence": one_of("gaussian", "exponential", "posterior") | Constraint(callable, "a callable"),

@@ -24,7 +24,14 @@ def quick():
     """Make a classifier that is fitted in a moment."""
 
     def make(**parameters):
-        defaults = {"n_clusters": 6, "budget": 12, "n_rounds": 2, "max_epochs": 15, "hidden_units": (32,), "batch_size": 16}
+        defaults = {
+            "n_clusters": 6,
+            "budget": 12,
+            "n_rounds": 2,
+            "max_epochs": 15,
+            "hidden_units": (32,),
+            "batch_size": 16,
+        }
         return ClusterLabelVAEClassifier(**{**defaults, "random_state": 0, **parameters})
 
     return make

@@ -63,7 +63,7 @@ def test_diverging_training_says_where_and_what_to_try(blobs):
         ({}, "string", r'the string "-1", which is not the mark'),
         ({"budget": 5}, "oracle", "budget must cover the clusters of the first round, n_clusters=6; got budget=5"),
         ({"n_clusters": 121, "budget": 200}, "oracle", "at least n_clusters=121 samples, got 120"),
-        ({"n_clusters": 1}, "oracle", "n_clusters must be an integer >= 2"),
+        ({"n_clusters": 0}, "oracle", "n_clusters must be an integer >= 1"),
         ({"clusterer": "dbscan"}, "oracle", "clusterer must be one of 'gmm', 'kmeans' or a scikit-learn clusterer"),
         ({"propagation": "cluster", "confidence": "linear"}, "oracle", "confidence must be one of"),
         ({"propagation": "cluster", "confidence": lambda d: d + 2}, "oracle", r"as many numbers in \[0, 1\]"),

@@ -68,7 +68,7 @@ def test_queries_of_the_graph_are_rows_of_X_and_never_asked_twice(blobs, quick, 
 
 
 def test_the_answer_about_a_row_is_its_label(blobs, quick, truth):
-    X, y = blobs
+    X, _ = blobs
     classifier = quick().fit(X, oracle=lambda queries: [("ab"[query.index % 2], 0.7)[0] for query in queries])
     for answer in classifier.answers_:
         assert classifier.labels_[answer.query.index] == answer.label
@@ -200,9 +200,7 @@ def test_a_parameter_changes_the_result(name, value, digits, quick, truth):
                 "precision": "float32", "lr": 1e-3}  # fmt: skip
     if name in ("n_clusters", "n_rounds", "budget"):
         settings["max_epochs"] = 2
-    results = [
-        quick(**{**settings, **change}).fit(X, oracle=truth(y)) for change in ({}, {name: value})
-    ]
+    results = [quick(**{**settings, **change}).fit(X, oracle=truth(y)) for change in ({}, {name: value})]
     first, second = ([c.labels_, c.label_confidence_, c.predict_proba(X)] for c in results)
     assert any(a.shape != b.shape or not np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
@@ -231,9 +229,7 @@ def test_callbacks_are_called_and_verbose_shows_a_bar(blobs, quick, capfd):
 def test_warm_start_skips_pretraining(blobs, quick, truth):
     X, y = blobs
     classifier = quick(warm_start=True)
-    phases = [
-        {record["phase"] for record in classifier.fit(X, oracle=truth(y)).history_} for _ in range(2)
-    ]
+    phases = [{record["phase"] for record in classifier.fit(X, oracle=truth(y)).history_} for _ in range(2)]
     assert "pretrain" in phases[0]
     assert "pretrain" not in phases[1]
 

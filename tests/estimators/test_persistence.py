@@ -24,12 +24,10 @@ X, NUMBER = DIGITS[:120] / 16, NUMBERS[:120]
 SMALL = {"hidden_units": (8,), "n_latent": 3, "max_epochs": 1, "random_state": 0}
 
 
-def parity_oracle(queries):
-    """Names the row's parity, says INVALID to the first question and SKIP to the second."""
-    answers = [Answer("odd" if NUMBER[q.members[0]] % 2 else "even", 0.5 + q.id / 100) for q in queries]
-    for q, reply in ((0, INVALID), (1, SKIP)):
-        answers = [Answer(reply) if query.id == q else a for query, a in zip(queries, answers, strict=True)]
-    return answers
+def moody_oracle(queries):
+    """INVALID to the first question, SKIP to the second, then "even" and "odd" in turn."""
+    replies = {0: Answer(INVALID), 1: Answer(SKIP)}
+    return [replies.get(q.id, Answer(("even", "odd")[q.id % 2], 0.5 + q.id / 100)) for q in queries]
 
 
 def small_classifier(**params):
@@ -38,7 +36,7 @@ def small_classifier(**params):
 
 @pytest.fixture(scope="module")
 def classifier():
-    return small_classifier().fit(X, oracle=parity_oracle)
+    return small_classifier().fit(X, oracle=moody_oracle)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +101,7 @@ def test_a_loaded_autoencoder_gives_the_same_bits(tmp_path, dtype, params):
 
 @pytest.mark.parametrize("propagation", ["graph", "cluster"])
 def test_a_loaded_classifier_gives_the_same_bits_and_attributes(tmp_path, propagation):
-    classifier = small_classifier(propagation=propagation).fit(X, oracle=parity_oracle)
+    classifier = small_classifier(propagation=propagation).fit(X, oracle=moody_oracle)
     again = reloaded(classifier, tmp_path)
     for result in (
         lambda e: e.predict(X),
@@ -123,7 +121,7 @@ def test_a_loaded_classifier_gives_the_same_bits_and_attributes(tmp_path, propag
 
 
 def test_images_and_their_queries_keep_their_shape(tmp_path):
-    classifier = small_classifier().fit(X.reshape(-1, 8, 8), oracle=parity_oracle)
+    classifier = small_classifier().fit(X.reshape(-1, 8, 8), oracle=moody_oracle)
     again = reloaded(classifier, tmp_path)
     assert_same(classifier.inverse_transform(np.zeros((2, 3))), again.inverse_transform(np.zeros((2, 3))))
     assert again.answers_[0].query.x.shape == (8, 8)
@@ -162,12 +160,12 @@ def test_a_loaded_estimator_can_be_cloned_and_fitted_on(tmp_path, classifier, wa
     again = reloaded(classifier, tmp_path)
     assert_same(clone(again).get_params(), classifier.get_params())
     assert_same(
-        clone(again).fit(X, oracle=parity_oracle).predict_proba(X),
-        clone(classifier).fit(X, oracle=parity_oracle).predict_proba(X),
+        clone(again).fit(X, oracle=moody_oracle).predict_proba(X),
+        clone(classifier).fit(X, oracle=moody_oracle).predict_proba(X),
     )
     original = pickle.loads(pickle.dumps(classifier))
     for estimator in (original, again):
-        estimator.set_params(warm_start=warm_start).fit(X, oracle=parity_oracle)
+        estimator.set_params(warm_start=warm_start).fit(X, oracle=moody_oracle)
     assert_same(original.predict_proba(X), again.predict_proba(X))
 
 
@@ -187,13 +185,13 @@ def test_loaded_arrays_may_be_written_to(tmp_path, classifier):
 
 def test_a_clusterer_of_scikit_learn_is_rebuilt_with_its_parameters(tmp_path):
     clusterer = BayesianGaussianMixture(covariance_type="diag", reg_covar=1e-3)
-    again = reloaded(small_classifier(clusterer=clusterer).fit(X, oracle=parity_oracle), tmp_path)
+    again = reloaded(small_classifier(clusterer=clusterer).fit(X, oracle=moody_oracle), tmp_path)
     assert_same(again.clusterer, clusterer)
 
 
 def test_a_fit_that_broke_off_keeps_its_answers(tmp_path):
     def tired(queries):
-        yield from parity_oracle(queries)[:3]
+        yield from moody_oracle(queries)[:3]
         raise OSError("asleep")
 
     classifier = small_classifier()
@@ -248,7 +246,7 @@ class KMeansOfMine(KMeans):
     ],
 )
 def test_a_parameter_that_is_code_is_named_before_anything_is_written(tmp_path, name, value):
-    classifier = small_classifier(**{name: value}, propagation="cluster").fit(X, oracle=parity_oracle)
+    classifier = small_classifier(**{name: value}, propagation="cluster").fit(X, oracle=moody_oracle)
     with pytest.raises(ValueError, match=rf"ClusterLabelVAEClassifier: {name} cannot be saved.*joblib"):
         classifier.save(tmp_path / "classifier")
     assert list(tmp_path.iterdir()) == []

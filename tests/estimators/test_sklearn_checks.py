@@ -1,7 +1,6 @@
 import inspect
 
 import numpy as np
-import pytest
 from sklearn.base import BaseEstimator
 from sklearn.datasets import make_blobs
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
@@ -10,9 +9,9 @@ import sklvae
 from sklvae import ClusterLabelVAEClassifier, VariationalAutoencoder
 
 ESTIMATORS = [
-    VariationalAutoencoder(max_epochs=20),
-    ClusterLabelVAEClassifier(),
-    ClusterLabelVAEClassifier(propagation="cluster"),
+    VariationalAutoencoder(max_epochs=5, hidden_units=(32,)),
+    ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64),
+    ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64, propagation="cluster"),
 ]
 
 EXPECTED_FAILURES = {
@@ -49,10 +48,10 @@ def test_an_expected_failure_names_a_check_that_exists():
     assert set(EXPECTED_FAILURES) <= names
 
 
-@pytest.mark.parametrize("names", [["one", "two", "three"], [b"one", b"two", b"three"]])
-def test_string_classes_are_predicted_as_given(names):
+def test_string_classes_are_predicted_as_given():
+    names = ["one", "two", "three"]
     X, code = make_blobs(n_samples=90, random_state=0, cluster_std=0.1)
     for y in (np.array(names)[code], np.array(names, dtype=object)[code]):
-        classifier = ClusterLabelVAEClassifier(random_state=0).fit(X, y)
+        classifier = ClusterLabelVAEClassifier(max_epochs=30, batch_size=16, random_state=0).fit(X, y)
         assert classifier.classes_.tolist() == sorted(names)
         assert (classifier.predict(X) == y).mean() > 0.9

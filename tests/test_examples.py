@@ -1,0 +1,39 @@
+"""The examples run as they stand in the repository, with less training."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def output_of(script, *arguments):
+    command = [sys.executable, "-W", "error", EXAMPLES / script, *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.stderr == ""
+    assert run.returncode == 0
+    return run.stdout
+
+
+def test_label_digits_reports_and_leaves_a_picture(tmp_path):
+    printed = output_of("label_digits.py", "--quick", "--output", tmp_path)
+    rounds = re.findall(r"^ *(\d) +(\d+) +\d+ +(\d+) +[\d.]+% +[\d.]+$", printed, re.MULTILINE)
+    assert [int(number) for number, _, _ in rounds] == [0, 1, 2, 3, 4]
+    (asked,) = re.findall(r"^questions asked +(\d+)$", printed, re.MULTILINE)
+    assert int(asked) == sum(int(questions) for _, questions, _ in rounds) <= 50
+    shares = dict(re.findall(r"^ *([a-z ]+?) {2,}([\d.]+)%", printed, re.MULTILINE))
+    assert {"coverage", "label accuracy", "of the confident", "test accuracy"} <= set(shares)
+    assert float(shares["test accuracy"]) > 40  # chance is 10
+    assert (tmp_path / "label_digits.png").read_bytes()[:4] == b"\x89PNG"
+    assert "label_digits.png" in printed.splitlines()[-1]
+
+
+def test_search_options_prints_candidates_from_best_to_worst():
+    printed = output_of("search_options.py", "--quick")
+    found = re.findall(r"^(gmm|kmeans) .* ([\d.]+)%$", printed, re.MULTILINE)
+    assert {clusterer for clusterer, _ in found} == {"gmm", "kmeans"}
+    accuracies = [float(accuracy) for _, accuracy in found]
+    assert accuracies == sorted(accuracies, reverse=True)
+    (test_accuracy,) = re.findall(r"^test accuracy ([\d.]+)%$", printed, re.MULTILINE)
+    assert float(test_accuracy) > 30  # chance is 10
