@@ -33,7 +33,7 @@ def main() -> None:
     )
     classifier = ClusterLabelVAEClassifier(budget=50, random_state=0)
     if arguments.quick:
-        classifier.set_params(max_epochs=2)
+        classifier.set_params(max_epochs=6)
 
     start = time.perf_counter()
     classifier.fit(X_train, oracle=SimulatedOracle(X_train, y_train))

@@ -91,7 +91,9 @@ def plain_classes(labels: NDArray[Any]) -> NDArray[Any]:
 def _unlabeled_numbers(y: NDArray[Any]) -> NDArray[np.bool_]:
     if np.issubdtype(y.dtype, np.floating):
         if np.isinf(y).any():
-            raise ValueError("Input y contains infinity or a value too large for a label. Write -1 or nan where unlabeled.")
+            raise ValueError(
+                "Input y contains infinity or a value too large for a label. Write -1 or nan where unlabeled."
+            )
         return np.isnan(y) | (y == UNLABELED)
     if np.issubdtype(y.dtype, np.signedinteger):
         return np.asarray(y == UNLABELED)

@@ -169,8 +169,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         rows = check_rows(self, X, reset=False)
         if self.likelihood_ == "bernoulli":
             self._require_unit(rows)
-        points = Sobol(self._vae.n_latent, rng=0).random(N_DRAWS)
-        draws = torch.from_numpy(ndtri(np.clip(points, 1e-6, 1 - 1e-6)))
+        draws = torch.from_numpy(standard_draws(self._vae.n_latent))
 
         def bound(vae: VAE, x: Tensor) -> Tensor:
             posterior = vae.posterior(x)
@@ -278,6 +277,13 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         """A module for `state`, the parameters and buffers of one that was saved."""
         return self._build_vae(None, np.random.RandomState(0))
+
+
+def standard_draws(n_latent: int) -> NDArray[np.float64]:
+    """Quasi-random draws of N(0, I), (N_DRAWS, n_latent), in pairs of opposite sign and with variance 1."""
+    points = Sobol(n_latent, rng=0).random(N_DRAWS // 2)
+    half = ndtri(np.clip(points, 1e-6, 1 - 1e-6))
+    return np.concatenate([half, -half]) / np.sqrt((half**2).mean(axis=0))
 
 
 TERMS = ("train_loss", "reconstruction", "kl", "cross_entropy", "dur")

@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 __all__ = ["check_rows", "constant", "event_shape", "feature_moments", "sample_shape", "within_unit"]
 
 DTYPES = (np.float64, np.float32, np.uint8)
-CHUNK = 4096
+CHUNK = 1024
 
 
 def check_rows(

@@ -75,7 +75,7 @@ class LabelingRun:
         z = in_blocks(vae, encode, self.rows, self.event)
         for number in range(settings.n_rounds):
             plan = self._plan(number) if self.asks else None
-            if self.asks and plan is None:
+            if self.asks and plan is None and number > 0:
                 break
             before = len(settings.answers_)
             previous = spread if self.model is not None else None

@@ -28,7 +28,7 @@ GRID = {
 
 @pytest.fixture
 def short(quick):
-    return quick(propagation="cluster", n_rounds=1, budget=6, max_epochs=3)
+    return quick(propagation="cluster", n_rounds=1, budget=6)
 
 
 @pytest.mark.parametrize("routing", [False, True])
@@ -48,7 +48,7 @@ def test_a_search_over_a_pipeline_passes_the_oracle_on(n_jobs, blobs, short):
     scaled = StandardScaler().fit_transform(X)
     oracle = SimulatedOracle(scaled, y)
     grid = {f"classifier__{name}": values for name, values in GRID.items()}
-    pipeline = Pipeline([("scale", StandardScaler()), ("classifier", short)])
+    pipeline = Pipeline([("scale", StandardScaler()), ("classifier", short.set_params(max_epochs=60))])
     partial = np.where(np.arange(len(y)) % 2, y, -1)
     settings = {
         "cv": SemiSupervisedSplit(n_splits=1), "scoring": masked_scorer(), "n_jobs": n_jobs, "error_score": "raise"
