@@ -150,7 +150,9 @@ def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) ->
         open_ = [cluster for cluster in clusters if id(cluster) not in done]
         settled += yield from round_.ask(open_, lambda cluster: None, plan, settings)
     labeled = [(cluster, answer) for cluster, answer in settled if answer.is_label]
-    labels = [label for label, _ in known.labels.values()] + [answer.label for _, answer in labeled]
+    # A class named in an earlier round stays a class, even where no cluster is called by it any more.
+    labels = [label for label, _ in known.labels.values()]
+    labels += [answer.label for answer in settings.answers_ if answer.is_label]
     if not labels:
         return Spread.nothing(len(round_.z))
     classes, code_of = _classes(labels)

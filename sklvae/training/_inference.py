@@ -24,8 +24,8 @@ def in_blocks(
 ) -> NDArray[Any]:
     """Apply ``function(module, batch)`` to the rows of `x`, in the precision of `x`.
 
-    What a row gives does not depend, but for rounding, on the rows beside it: float64 rows are computed in float64, where
-    rounding is far below any tolerance; others in blocks of one fixed size, the last one padded.
+    What a row gives does not depend, but for rounding, on the rows beside it: float64 rows are computed in
+    float64, where rounding is far below any tolerance; others in blocks of one fixed size, the last one padded.
     """
     device = next(module.parameters()).device
     double = x.dtype == np.float64

@@ -309,3 +309,12 @@ def test_answers_with_their_own_confidence(blobs, quick, truth):
     expert = truth(y)
     classifier = quick().fit(X, oracle=lambda q: [Answer(label, 0.9) for label in expert(q)])
     assert {answer.confidence for answer in classifier.answers_} == {0.9}
+
+
+def test_a_class_that_was_named_once_stays_a_class(blobs, quick):
+    def oracle(queries):
+        return ["rare" if query.id == 0 else ("left", "right")[query.id % 2] for query in queries]
+
+    classifier = quick(propagation="cluster").fit(blobs[0], oracle=oracle)
+    assert classifier.rounds_[-1]["round"] == 1
+    assert classifier.classes_.tolist() == ["left", "rare", "right"]
