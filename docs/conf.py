@@ -17,7 +17,7 @@ exclude_patterns = ["_build"]
 html_theme = "alabaster"
 html_title = f"sklvae {release}"
 
-autodoc_default_options = {"members": True, "inherited-members": False, "show-inheritance": True}
+autodoc_default_options = {"show-inheritance": True}
 autodoc_typehints = "none"  # numpydoc sections already name the types
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3

@@ -95,7 +95,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Data in the units of the training data.
 
         Returns
@@ -114,7 +114,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, *image_shape)
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
         check_is_fitted(self)
         Z = np.asarray(Z)
@@ -139,7 +139,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, *image_shape)
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
         check_is_fitted(self)
         rng = check_random_state(self.random_state)
@@ -153,7 +153,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Data.
 
         Returns
@@ -192,12 +192,21 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             raise ValueError(
                 f"{type(self).__name__}: X must vary, but all its {len(rows)} rows are the same (constant features)."
             )
+        previous = self._network_shape() if self.warm_start and hasattr(self, "net_") else None
         self._x_shape = sample_shape(X, rows)
         self._event = event_shape(self.image_shape or self._x_shape)
         self._dtype = rows.dtype
         self.likelihood_ = self._choose_likelihood(rows)
         self._n_features_out = self.n_latent
+        if previous not in (None, (self._event, self.likelihood_, self.n_latent)):
+            raise ValueError(
+                f"{type(self).__name__}: warm_start=True goes on from a network for (sample shape, likelihood, "
+                f"n_latent) = {previous}, got {(self._event, self.likelihood_, self.n_latent)}. Use warm_start=False."
+            )
         return rows, rng
+
+    def _network_shape(self) -> tuple[tuple[int, ...], str, int]:
+        return self._event, self.likelihood_, self._vae.n_latent
 
     def _choose_likelihood(self, rows: NDArray[Any]) -> str:
         if self.likelihood == "auto":

@@ -122,7 +122,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
         The likelihood in use.
     n_features_in_ : int
         Values per sample.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, where X had them.
 
     References
@@ -246,7 +246,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             float, or uint8 pixels, which count as fractions of 255.
         y : array-like of shape (n_samples,), default=None
             What is known already: -1 for unlabeled rows, or an object array with -1, None or nan for them.
@@ -269,6 +269,8 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
         previous = self._vae if self.warm_start and hasattr(self, "net_") else None
         rows, rng = self._start(X)
         known = self._check_labels(y, oracle, len(rows))
+        for name in ("classes_", "labels_", "label_confidence_", "_class_latents"):
+            self.__dict__.pop(name, None)  # of an earlier fit, which the network no longer fits
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
         self.history_: list[dict[str, Any]] = []
@@ -304,7 +306,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, *image_shape)
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
         if label is None:
             return super().sample(n_samples)

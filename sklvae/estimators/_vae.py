@@ -39,7 +39,7 @@ class VariationalAutoencoder(LatentEstimator):
     encoder : {"auto", "mlp", "conv"} or callable, default="auto"
         Dense layers, or one strided convolution before them, and a decoder that mirrors it; "auto" is "conv"
         for images and "mlp" for tables. A callable ``f(event_shape, n_outputs)`` makes a module from
-        (batch, *event_shape) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
+        (batch, ...) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
     hidden_units : tuple of int, default=(500, 500)
         Widths of the dense hidden layers; () makes encoder and decoder linear.
     image_shape : tuple of int, default=None
@@ -75,7 +75,7 @@ class VariationalAutoencoder(LatentEstimator):
         The likelihood in use.
     n_features_in_ : int
         Values per sample.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, where X had them.
 
     Raises
@@ -150,7 +150,7 @@ class VariationalAutoencoder(LatentEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             float, or uint8 pixels, which count as fractions of 255.
         y : None
             Ignored.

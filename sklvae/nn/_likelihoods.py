@@ -12,7 +12,7 @@ __all__ = ["BernoulliLikelihood", "GaussianLikelihood"]
 
 
 class BernoulliLikelihood(nn.Module):
-    """p(x|z) = prod_i Bernoulli(x_i | sigmoid(output_i)), batch (B,), event (*event).
+    """p(x|z) = prod_i Bernoulli(x_i | sigmoid(output_i)), batch (B,), event (...).
 
     Grey values in [0, 1] are taken as probabilities, so that ``-log_prob`` is the cross-entropy of the
     papers.
@@ -32,7 +32,7 @@ class BernoulliLikelihood(nn.Module):
 
 
 class GaussianLikelihood(nn.Module):
-    """p(x|z) = prod_i N(x_i | shift_i + scale_i output_i, (scale_i sigma_i)^2), batch (B,), event (*event).
+    """p(x|z) = prod_i N(x_i | shift_i + scale_i output_i, (scale_i sigma_i)^2), batch (B,), event (...).
 
     The networks see standardized inputs, the density is over inputs in their own units. ``sigma`` is
     learned, one number a feature, and kept above `min_sigma` standard deviations: a feature that can be

@@ -21,12 +21,12 @@ def dense(n_inputs: int, hidden_units: Sequence[int], n_outputs: int) -> list[nn
 
 
 def mlp_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int) -> nn.Sequential:
-    """(B, *event) -> (B, n_outputs) through dense layers."""
+    """(B, ...) -> (B, n_outputs) through dense layers."""
     return nn.Sequential(nn.Flatten(), *dense(prod(event), hidden_units, n_outputs))
 
 
 def mlp_decoder(event: Event, hidden_units: Sequence[int], n_latent: int) -> nn.Sequential:
-    """(B, n_latent) -> (B, *event) through the encoder's layers in reverse."""
+    """(B, n_latent) -> (B, ...) through the encoder's layers in reverse."""
     return nn.Sequential(*dense(n_latent, hidden_units[::-1], prod(event)), nn.Unflatten(1, tuple(event)))
 
 

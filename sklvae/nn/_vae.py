@@ -18,9 +18,9 @@ class VAE(nn.Module):
     Parameters
     ----------
     encoder : Module
-        (B, *event) -> (B, 2 n_latent): mean and raw scale of q(z|x).
+        (B, ...) -> (B, 2 n_latent): mean and raw scale of q(z|x).
     decoder : Module
-        (B, n_latent) -> (B, *event).
+        (B, n_latent) -> (B, ...).
     observation : BernoulliLikelihood or GaussianLikelihood
         Density of x given the decoder's output.
     n_latent : int
@@ -64,5 +64,5 @@ class VAE(nn.Module):
         return Independent(Normal(loc, F.softplus(raw) + 1e-6, validate_args=False), 1, validate_args=False)
 
     def likelihood(self, z: Tensor) -> Independent:
-        """p(x|z), batch (B,), event (*event)."""
+        """p(x|z), batch (B,), event (...)."""
         return self.observation(self.decoder(z).to(self.zero.dtype))

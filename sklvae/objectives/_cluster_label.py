@@ -19,7 +19,7 @@ def cluster_label_loss(
     ----------
     model : ClassifiedVAE
         The network.
-    x : Tensor of shape (B, *event)
+    x : Tensor of shape (B, ...)
         A batch.
     code : Tensor of shape (B,), int64
         Class codes; any code where the weight is 0.

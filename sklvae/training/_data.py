@@ -15,7 +15,7 @@ __all__ = ["IndexBatches", "Rows", "to_batch"]
 
 
 def to_batch(x: NDArray[Any], event: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-    """Turn rows into a float tensor (B, *event); uint8 pixels become fractions of 255."""
+    """Turn rows into a float tensor (B, ...); uint8 pixels become fractions of 255."""
     tensor = torch.from_numpy(np.require(x, requirements=("C", "W"))).to(dtype)
     if x.dtype == np.uint8:
         tensor /= 255

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.cluster import MiniBatchKMeans
+from sklearn.exceptions import NotFittedError
 from sklearn.mixture import BayesianGaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from skorch.callbacks import Callback
@@ -318,3 +319,22 @@ def test_a_class_that_was_named_once_stays_a_class(blobs, quick):
     classifier = quick(propagation="cluster").fit(blobs[0], oracle=oracle)
     assert classifier.rounds_[-1]["round"] == 1
     assert classifier.classes_.tolist() == ["left", "rare", "right"]
+
+
+def test_warm_start_refuses_another_kind_of_data(blobs, digits, quick):
+    classifier = quick(warm_start=True).fit(*blobs)
+    with pytest.raises(ValueError, match=r"warm_start=True goes on from a network for .* Use warm_start=False"):
+        classifier.fit(*digits)
+
+
+def test_a_failed_second_fit_leaves_nothing_of_the_first(blobs, quick, truth):
+    X, y = blobs
+    classifier = quick().fit(X, y)
+
+    def oracle(queries):
+        raise ConnectionError("gone")
+
+    with pytest.raises(RuntimeError, match="gone"):
+        classifier.fit(X, oracle=oracle)
+    with pytest.raises(NotFittedError):
+        classifier.predict(X)
