@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-__all__ = ["UNLABELED", "join_labels", "label_kind", "plain_classes", "split_labels"]
+__all__ = ["UNLABELED", "is_unlabeled", "join_labels", "label_kind", "plain_classes", "split_labels"]
 
 UNLABELED = -1
 """Marks an unlabeled row, in `y` and in codes."""
@@ -21,8 +21,8 @@ def split_labels(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Integer labels with -1 for unlabeled rows, or an object array that holds -1, ``None`` or ``nan``
-        for them.
+        Integer labels with -1 for unlabeled rows, or a list or object array that holds -1, ``None`` or
+        ``nan`` for them.
 
     Returns
     -------
@@ -43,12 +43,16 @@ def split_labels(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     >>> split_labels(np.array(["cat", None, "ant"], dtype=object))
     (array(['ant', 'cat'], dtype='<U3'), array([ 1, -1,  0]))
     """
+    if isinstance(y, (list, tuple)) or not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
+        y = np.asarray(y, dtype=object)  # a string array would spell out -1 and nan; integers with NA become floats
     labels: NDArray[Any] = column_or_1d(y, dtype=None, warn=True)
     if labels.dtype == object:
-        unlabeled = np.fromiter((_is_unlabeled(label) for label in labels), np.bool_, len(labels))
+        unlabeled = np.fromiter((is_unlabeled(label) for label in labels), np.bool_, len(labels))
     else:
         unlabeled = _unlabeled_numbers(labels)
     labeled = plain_classes(labels[~unlabeled])
+    if labeled.dtype.kind == "f" and np.isinf(labeled).any():
+        raise ValueError("Input y contains infinity or a value too large for a label. Write -1 or nan where unlabeled.")
     check_classification_targets(labeled)
     codes = np.full(len(labels), UNLABELED, dtype=np.int64)
     classes, codes[~unlabeled] = np.unique(labeled, return_inverse=True)
@@ -90,18 +94,15 @@ def plain_classes(labels: NDArray[Any]) -> NDArray[Any]:
 
 def _unlabeled_numbers(y: NDArray[Any]) -> NDArray[np.bool_]:
     if np.issubdtype(y.dtype, np.floating):
-        if np.isinf(y).any():
-            raise ValueError(
-                "Input y contains infinity or a value too large for a label. Write -1 or nan where unlabeled."
-            )
         return np.isnan(y) | (y == UNLABELED)
     if np.issubdtype(y.dtype, np.signedinteger):
         return np.asarray(y == UNLABELED)
     return np.zeros(len(y), dtype=bool)
 
 
-def _is_unlabeled(label: Any) -> bool:
-    if label is None or type(label).__name__ == "NAType":
+def is_unlabeled(label: Any) -> bool:
+    """Whether a single label says that there is none: -1, ``None``, ``nan`` or pandas' marks of the missing."""
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(label, (int, float, np.number)) and (label != label or label == UNLABELED)
 

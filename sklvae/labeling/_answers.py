@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._labels import UNLABELED, label_kind
+from .._labels import UNLABELED, is_unlabeled, label_kind
 from ._queries import Query, QueryBatch
 
 __all__ = ["INVALID", "SKIP", "Answer", "OracleError", "consult", "read_answers"]
@@ -152,10 +152,11 @@ def _called(oracle: Oracle, queries: QueryBatch) -> Any:
         reply = oracle(queries)
     except (Exception, KeyboardInterrupt) as error:
         raise _Failed from error
-    return _guarded(reply) if isinstance(reply, Iterator) else reply
+    lazy = isinstance(reply, Iterable) and not isinstance(reply, Set) and not hasattr(reply, "__getitem__")
+    return _guarded(reply) if lazy else reply
 
 
-def _guarded(replies: Iterator[Any]) -> Iterator[Any]:
+def _guarded(replies: Iterable[Any]) -> Iterator[Any]:
     try:
         yield from replies
     except (Exception, KeyboardInterrupt) as error:
@@ -163,7 +164,8 @@ def _guarded(replies: Iterator[Any]) -> Iterator[Any]:
 
 
 def _replies(reply: Any, queries: QueryBatch) -> Iterator[Answer]:
-    if reply is None or isinstance(reply, (str, bytes, dict)) or not isinstance(reply, Iterable):
+    dimensions = getattr(reply, "ndim", 1)
+    if dimensions == 0 or isinstance(reply, (str, bytes, dict, Set)) or not isinstance(reply, Iterable):
         raise ValueError(
             f"The oracle must return a sequence of answers, got {reply!r} for queries {queries[0].id} to "
             f"{queries[-1].id}. Return one label per query."
@@ -179,12 +181,12 @@ def _replies(reply: Any, queries: QueryBatch) -> Iterator[Answer]:
                 f"many, and query {queries[first].id} lacks one."
             )
         return
-    for label in reply:
+    for label in reply if dimensions == 1 else np.asarray(reply):  # a data frame iterates over its column names
         yield label if isinstance(label, Answer) else Answer(label)
 
 
 def _is_column(part: Any) -> bool:
-    return hasattr(part, "__len__") and not isinstance(part, (str, bytes, dict))
+    return hasattr(part, "__len__") and getattr(part, "ndim", 1) > 0 and not isinstance(part, (str, bytes, dict))
 
 
 def _label(label: Any, query: Query) -> Any:
@@ -194,9 +196,9 @@ def _label(label: Any, query: Query) -> Any:
         label = label.item()
     if label is None:
         return INVALID
-    if isinstance(label, Iterable) and not isinstance(label, str):
+    if isinstance(label, (Answer, Iterable)) and not isinstance(label, str):
         raise _wrong(query, "a single label, not a nested answer", label)
-    if label != label or label in (UNLABELED, str(UNLABELED)):
+    if is_unlabeled(label) or label == str(UNLABELED):
         raise _wrong(query, "a label: answer INVALID where no class is seen, SKIP to say nothing", label)
     return label
 

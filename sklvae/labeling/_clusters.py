@@ -92,7 +92,8 @@ def find_clusters(
     Raises
     ------
     ValueError
-        If the fitted clusterer has no centers.
+        If the clusterer cannot be told how many clusters to find, cannot predict, or has no centers when
+        fitted.
     """
     points = points.astype(np.float64, copy=False)
     estimator = _prepared(clusterer, min(n_clusters, len(points)), seed)
@@ -102,10 +103,7 @@ def find_clusters(
         assignment = estimator.fit(points).predict(points)
     centers = getattr(estimator, "means_", getattr(estimator, "cluster_centers_", None))
     if centers is None:
-        raise ValueError(
-            f"clusterer must have means_ or cluster_centers_ when fitted, {type(estimator).__name__} has "
-            'neither. Use "gmm", "kmeans" or another mixture or centroid clusterer.'
-        )
+        raise _unusable(estimator, "means_ or cluster_centers_ when fitted")
     found = np.unique(assignment)
     covariances = np.stack([_covariance(points[assignment == k] - centers[k]) for k in found])
     if hasattr(estimator, "predict_proba"):
@@ -129,8 +127,17 @@ def find_clusters(
 def _prepared(clusterer: str | BaseEstimator, n_clusters: int, seed: int) -> BaseEstimator:
     estimator = clone(CLUSTERERS[clusterer] if isinstance(clusterer, str) else clusterer)
     given = estimator.get_params()
+    if not hasattr(estimator, "predict") or not given.keys() & {"n_clusters", "n_components"}:
+        raise _unusable(estimator, "a method predict and a parameter n_clusters or n_components")
     ours = {"n_clusters": n_clusters, "n_components": n_clusters, "random_state": seed}
     return estimator.set_params(**{name: value for name, value in ours.items() if name in given})
+
+
+def _unusable(estimator: BaseEstimator, required: str) -> ValueError:
+    return ValueError(
+        f"clusterer must have {required}, {type(estimator).__name__} does not. "
+        'Use "gmm", "kmeans" or another mixture or centroid clusterer.'
+    )
 
 
 def _covariance(centered: NDArray[Any]) -> NDArray[Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_consistent_length
 
 from .._labels import split_labels
 from ._answers import INVALID, SKIP, Answer, Oracle, read_answers
-from ._queries import QueryBatch
+from ._queries import Query, QueryBatch
 
 __all__ = ["MemoizingOracle", "SimulatedOracle"]
 
@@ -42,6 +44,7 @@ class SimulatedOracle:
     """
 
     def __init__(self, X: ArrayLike, y: ArrayLike, n_neighbors: int = 5, min_agreement: float = 0.5) -> None:
+        check_consistent_length(X, y)
         self.classes_, codes = split_labels(y)
         if not 1 <= n_neighbors <= np.sum(codes >= 0):
             raise ValueError(
@@ -86,7 +89,7 @@ class MemoizingOracle:
     >>> from sklvae.labeling import MemoizingOracle, Query, QueryBatch
     >>> oracle = MemoizingOracle(lambda queries: ["cat"] * len(queries))
     >>> queries = QueryBatch([Query(0, np.zeros(2), "center", None, 0, 0, 0, members=np.array([0]))])
-    >>> [answer.label for answer in oracle(queries) + oracle(queries)], len(oracle.answers)
+    >>> [answer.label for answer in [*oracle(queries), *oracle(queries)]], len(oracle.answers)
     (['cat', 'cat'], 1)
     """
 
@@ -95,19 +98,24 @@ class MemoizingOracle:
         self.answers: list[Answer] = []
         self._known: dict[Any, Answer] = {}
 
-    def __call__(self, queries: QueryBatch) -> list[Answer]:
-        """Answer from memory, and ask the rest."""
-        new = QueryBatch([query for query in queries if _key(query.x) not in self._known])
-        skipped = {}
-        if len(new):
-            for answer in read_answers(self.oracle(new), new, before=self.answers):
-                key = _key(answer.query.x)  # type: ignore[union-attr]
-                if answer.label is SKIP:
-                    skipped[key] = answer
-                else:
-                    self._known[key] = answer
+    def __call__(self, queries: QueryBatch) -> Iterator[Answer]:
+        """Answer from memory, and ask the rest, one by one: a failure loses nothing that was said before it."""
+        new: dict[Any, Query] = {}
+        for query in queries:
+            if _key(query.x) not in self._known:
+                new.setdefault(_key(query.x), query)
+        unasked = QueryBatch(list(new.values()))
+        said = read_answers(self.oracle(unasked), unasked, before=self.answers) if new else iter(())
+        skipped: dict[Any, Answer] = {}
+        for query in queries:
+            key = _key(query.x)
+            if key not in self._known and key not in skipped:
+                answer = next(said)
+                (skipped if answer.label is SKIP else self._known)[key] = answer
+                if answer.label is not SKIP:
                     self.answers.append(answer)
-        return [self._known.get(_key(query.x)) or skipped[_key(query.x)] for query in queries]
+            yield self._known.get(key) or skipped[key]
+        next(said, None)  # raises if the oracle said too much
 
 
 def _key(x: NDArray[Any]) -> tuple[Any, ...]:
