@@ -34,8 +34,8 @@ def main():
         return expert(queries)
 
     def draw_latent(when):
-        figure = plot_latent(classifier.transform(X[:5000]), y[:5000], max_samples=2500, random_state=0)
-        figure.savefig(PICTURES / f"latent_{when}.png", dpi=60)
+        axes = plot_latent(classifier.transform(X[:5000]), y[:5000], max_samples=2500, random_state=0)
+        axes.figure.savefig(PICTURES / f"latent_{when}.png", dpi=60)
 
     classifier.fit(X, oracle=oracle)
     draw_latent("after")
