@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist, pdist
 from sklearn.decomposition import PCA
 
@@ -73,3 +75,51 @@ def test_principal_points_keep_the_distances_of_the_decomposition(dtype):
 def test_few_features_are_only_scaled():
     X = np.random.default_rng(0).normal(size=(10, 4))
     np.testing.assert_allclose(principal_points(X, np.arange(1.0, 5.0)), X / np.arange(1.0, 5.0), rtol=1e-6)
+
+
+def random_graph(rng, n, density):
+    """Symmetric random weights without a diagonal; sparse ones fall apart."""
+    weight = np.triu(rng.random((n, n)) * (rng.random((n, n)) < density), 1)
+    return csr_array(weight + weight.T)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10_000), st.integers(2, 20), st.integers(1, 4), st.sampled_from([0.05, 0.2, 0.8]))
+def test_labels_reach_what_is_connected_to_them_and_nothing_else(seed, n, n_classes, density):
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, n, density)
+    seeds = np.zeros((n, n_classes))
+    labeled = rng.permutation(n)[: rng.integers(1, n + 1)]
+    seeds[labeled, rng.integers(0, n_classes, len(labeled))] = rng.uniform(0.1, 1, len(labeled))
+    component = connected_components(graph)[1]
+    found = spread_labels(graph, seeds)
+    reached = np.isin(component, component[labeled])
+    np.testing.assert_allclose(found.sum(axis=1), reached)
+    for k in range(n_classes):
+        elsewhere = ~np.isin(component, component[seeds[:, k] > 0])
+        np.testing.assert_array_equal(found[elsewhere, k], 0)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.floats(0.1, 10), st.floats(0.01, 100))
+def test_how_many_labels_a_class_has_and_the_unit_of_the_weights_do_not_matter(seed, mass, unit):
+    """Class mass normalization: a class whose every seed counts ten times as much gains nothing."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, 20, 0.4)
+    seeds = np.eye(20)[:, :3]
+    expected = spread_labels(graph, seeds)
+    np.testing.assert_allclose(spread_labels(graph * unit, seeds * [1, mass, 1]), expected, atol=1e-3)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.floats(0.1, 0.99))
+def test_any_reach_solves_its_linear_system(seed, alpha):
+    rng = np.random.default_rng(seed)
+    graph, seeds = random_graph(rng, 20, 0.4), np.eye(20)[:, :3] * [1.0, 0.5, 0.2]
+    W = graph.toarray()
+    root = np.diag(1 / np.sqrt(np.maximum(W.sum(axis=1), 1e-300)))
+    F = np.linalg.solve(np.eye(20) - alpha * root @ W @ root, (1 - alpha) * seeds)
+    F = F / F.sum(axis=0)
+    total = F.sum(axis=1, keepdims=True)
+    expected = np.where(total > 1e-12, F / np.where(total > 1e-12, total, 1), 0)
+    np.testing.assert_allclose(spread_labels(graph, seeds, alpha=alpha), expected, atol=1e-3)

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sklvae.training import Rows
+from sklvae.training._data import IndexBatches, to_batch
+
+
+def seen(batches, column):
+    return torch.cat([batch[column] for batch, _ in batches])
+
+
+@given(st.integers(1, 60), st.integers(1, 70))
+def test_an_epoch_is_a_permutation_in_full_batches(n, batch_size):
+    rows = Rows(np.arange(n, dtype=np.float32)[:, None], (1,), code=np.arange(n), weight=np.arange(n) / 7)
+    batches = IndexBatches(rows, batch_size)
+    drawn = list(batches)
+    sizes = [len(batch["x"]) for batch, _ in drawn]
+    assert len(batches) == len(sizes)
+    assert set(sizes[:-1]) <= {batch_size}
+    order = seen(drawn, "code")
+    assert sorted(order.tolist()) == list(range(n))
+    torch.testing.assert_close(seen(drawn, "x")[:, 0].long(), order)
+    torch.testing.assert_close(seen(drawn, "weight"), order.double() / 7)
+
+
+def test_epochs_differ_and_the_generator_decides_them():
+    rows = Rows(np.zeros((50, 1), dtype=np.float32), (1,), code=np.arange(50))
+    torch.manual_seed(3)
+    first, second = (seen(IndexBatches(rows, 16), "code") for _ in range(2))
+    torch.manual_seed(3)
+    again = seen(IndexBatches(rows, 16), "code")
+    assert not torch.equal(first, second)
+    assert torch.equal(first, again)
+
+
+def test_a_disk_is_read_forwards_with_the_columns_in_step(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(40, dtype=np.uint8)[:, None])
+    on_disk = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for batch, _ in IndexBatches(Rows(on_disk, (1,), code=np.arange(40)), 16):
+        assert (batch["code"].diff() > 0).all()
+        torch.testing.assert_close((batch["x"][:, 0] * 255).round().long(), batch["code"])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("writeable", [True, False])
+def test_data_are_neither_copied_nor_changed_until_they_are_batches(dtype, writeable):
+    x = np.arange(24, dtype=dtype).reshape(4, 6)
+    before = x.copy()
+    x.flags.writeable = writeable
+    rows = Rows(x, (2, 3))
+    assert rows.x is x
+    assert all(batch["x"].dtype == torch.float32 for batch, _ in IndexBatches(rows, 3))
+    np.testing.assert_array_equal(x, before, strict=True)
+
+
+@given(st.lists(st.integers(0, 255), min_size=6, max_size=6), st.sampled_from([torch.float32, torch.float64]))
+def test_pixels_are_fractions_of_the_brightest_and_fill_the_event_row_by_row(pixels, dtype):
+    x = np.array([pixels], dtype=np.uint8)
+    expected = torch.tensor([[pixels[:3], pixels[3:]]], dtype=dtype) / 255
+    torch.testing.assert_close(to_batch(x, (2, 3), dtype), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_memory_layout_of_the_data_does_not_matter(order):
+    x = np.asarray(np.random.default_rng(0).random((5, 6)), order=order)
+    torch.testing.assert_close(to_batch(x, (2, 3), torch.float64), torch.tensor(x.reshape(5, 2, 3)))
