@@ -35,13 +35,21 @@ DOUBTED_SHARE = 1 / 6
 
 @dataclass
 class Known:
-    """Labels of single rows: from y, and from answers about rows.
+    """What has been said so far.
 
-    `labels` maps a row to its label and confidence; `asked` holds the rows asked about, whatever came of it.
+    Attributes
+    ----------
+    labels : dict
+        Label and confidence of single rows, by row: from y, and from answers about rows.
+    asked : set
+        Rows asked about, whatever came of it.
+    votes : list of dict
+        For each round of answers about clusters, the confidence of each label in each row, (n_samples,).
     """
 
     labels: dict[int, tuple[Any, float]]
     asked: set[int] = field(default_factory=set)
+    votes: list[dict[Any, NDArray[np.float32]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -140,31 +148,37 @@ NOTHING_LEFT = -1
 def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) -> Propagation:
     """Ask what each decoded center is; its members get the label (cluster-label paper, Section 3.3).
 
-    A cluster whose labeled rows agree is not asked about. A label known for a row stands.
+    A cluster whose labeled rows agree is not asked about. A label known for a row stands. Clusters change from
+    round to round, answers do not: a row gets the label that its clusters of all rounds give it with the most
+    confidence, and the lead over the runner-up, a mean over rounds, as its confidence.
     """
-    clusters = round_.clusters(np.arange(len(round_.z)), plan.n_questions if plan else settings.n_clusters, settings)
-    votes = [_vote(cluster, known) for cluster in clusters]
-    settled = [(c, v) for c, v in zip(clusters, votes, strict=True) if v and (v.confidence == 1 or plan is None)]
+    n_samples = len(round_.z)
+    clusters = round_.clusters(np.arange(n_samples), plan.n_questions if plan else settings.n_clusters, settings)
+    said = [(cluster, _vote(cluster, known)) for cluster in clusters]
+    settled = [(c, answer) for c, answer in said if answer and (answer.confidence == 1 or plan is None)]
     if plan is not None:
         done = {id(cluster) for cluster, _ in settled}
         open_ = [cluster for cluster in clusters if id(cluster) not in done]
         settled += yield from round_.ask(open_, lambda cluster: None, plan, settings)
-    labeled = [(cluster, answer) for cluster, answer in settled if answer.is_label]
-    # A class named in an earlier round stays a class, even where no cluster is called by it any more.
-    labels = [label for label, _ in known.labels.values()]
-    labels += [answer.label for answer in settings.answers_ if answer.is_label]
+    votes: dict[Any, NDArray[np.float32]] = {}
+    for cluster, answer in settled:
+        if answer.is_label:
+            trust = confidence_of(cluster, settings.confidence, settings.distance, settings.decay)
+            vote = votes.setdefault(answer.label, np.zeros(n_samples, dtype=np.float32))
+            vote[cluster.rows] = answer.confidence * trust
+    known.votes.append(votes)
+    labels = {label for label, _ in known.labels.values()}.union(*known.votes)
     if not labels:
-        return Spread.nothing(len(round_.z))
-    classes, code_of = _classes(labels)
-    code = np.full(len(round_.z), UNLABELED)
-    weight = np.zeros(len(round_.z), dtype=np.float32)
-    none = np.zeros((len(code), 0))
-    for cluster, answer in labeled:
-        code[cluster.rows] = code_of[answer.label]
-        weight[cluster.rows] = answer.confidence * confidence_of(
-            cluster, settings.confidence, settings.distance, settings.decay
-        )
-    return _with_known(Spread(classes, code, weight, none, none), known, code_of)
+        return Spread.nothing(n_samples)
+    classes, code_of = _classes(list(labels))
+    mass = np.zeros((n_samples, len(classes) + 1), dtype=np.float32)  # one class has a runner-up of no mass
+    for earlier in known.votes:
+        for label, vote in earlier.items():
+            mass[:, code_of[label]] += vote / len(known.votes)
+    second, first = np.partition(mass, (-2, -1), axis=1)[:, -2:].T
+    code = np.where(first > second, mass.argmax(axis=1), UNLABELED)
+    none = np.zeros((n_samples, 0))
+    return _with_known(Spread(classes, code, first - second, none, none), known, code_of)
 
 
 def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> Propagation:

@@ -1,0 +1,72 @@
+from collections import defaultdict
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklvae.estimators._propagation import Known, Plan, Round, by_cluster
+from sklvae.labeling import INVALID, SKIP, Answer
+
+N = 30
+LABELS = st.sampled_from(["cat", "dog", "owl", INVALID, SKIP])
+ANSWERS = st.lists(st.builds(Answer, LABELS, st.floats(0, 1, width=32)), min_size=4, max_size=4)
+
+
+def ask_about_clusters(known, seed, answers):
+    """One round: its clusters with their answers, and the labels it spreads."""
+    asked = []
+
+    def make_query(cluster, index):
+        asked.append(cluster)
+        return SimpleNamespace(id=len(asked) - 1)
+
+    z = np.random.default_rng(0).normal(size=(N, 2))
+    options = SimpleNamespace(
+        clusterer="kmeans", n_clusters=4, max_depth=0, confidence="posterior", distance="euclidean", decay=0.1
+    )
+    round_ = Round(z, lambda: None, None, make_query, seed)
+    conversation = by_cluster(round_, known, Plan(4, 0), options)
+    next(conversation)
+    with pytest.raises(StopIteration) as end:
+        conversation.send(answers)
+    return list(zip(asked, answers, strict=True)), end.value.value
+
+
+@settings(max_examples=40)
+@given(st.lists(ANSWERS, min_size=1, max_size=4))
+def test_the_clusters_of_all_rounds_vote_and_the_lead_is_the_confidence(rounds):
+    known, mass = Known({}), [defaultdict(float) for _ in range(N)]
+    for number, answers in enumerate(rounds):
+        pairs, spread = ask_about_clusters(known, number, answers)
+        for cluster, answer in pairs:
+            for row, posterior in zip(cluster.rows, cluster.posterior, strict=True):
+                if answer.is_label:
+                    mass[row][answer.label] += answer.confidence * posterior
+        for row in range(N):
+            ranked = sorted(mass[row].items(), key=lambda item: -item[1])
+            lead = ranked[0][1] - (ranked[1][1] if len(ranked) > 1 else 0) if ranked else 0
+            assert spread.weight[row] == pytest.approx(lead / (number + 1), abs=1e-6)
+            if lead > 1e-6:
+                assert spread.classes[spread.code[row]] == ranked[0][0]
+            if spread.weight[row] == 0:
+                assert spread.code[row] == -1
+
+
+def test_a_wrong_answer_is_outvoted_by_later_rounds():
+    known, right = Known({}), [Answer("cat")] * 4
+    ask_about_clusters(known, 0, [Answer("dog"), *right[1:]])
+    ask_about_clusters(known, 1, right)
+    _, spread = ask_about_clusters(known, 2, right)
+    assert spread.classes.tolist() == ["cat", "dog"]
+    assert (spread.classes[spread.code] == "cat").all()
+
+
+def test_a_label_known_for_a_row_stands_against_the_votes():
+    pairs, _ = ask_about_clusters(Known({}), 0, [Answer("cat")] * 4)
+    one, other, *_ = pairs[0][0].rows.tolist()
+    known = Known({one: ("owl", 0.7), other: ("cat", 1.0)})
+    _, spread = ask_about_clusters(known, 0, [Answer("cat")] * 4)
+    assert spread.classes[spread.code[one]] == "owl"
+    assert spread.weight[one] == np.float32(0.7)
