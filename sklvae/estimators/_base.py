@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,8 +88,8 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
     @property
     @abstractmethod
-    def _vae(self) -> VAE:
-        """The trained VAE."""
+    def _model(self) -> Any:
+        """The trained network, which can `encode` and `decode`."""
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Encode: means of q(z|x).
@@ -102,7 +103,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         -------
         ndarray of shape (n_samples, n_latent)
         """
-        return self._apply(lambda module, x: module.posterior(x).mean, X)
+        return self._apply(lambda model, x: model.encode(x), X)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
         """Decode: means of p(x|z), in the shape, the units and the dtype of the training data.
@@ -118,16 +119,22 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         """
         check_is_fitted(self)
         Z = np.asarray(Z)
-        if Z.ndim != 2 or Z.shape[1] != self._vae.n_latent:
+        if Z.ndim != 2 or Z.shape[1] != self._model.n_latent:
             raise ValueError(
                 f"{type(self).__name__}: inverse_transform needs latent vectors of shape (n_samples, "
-                f"{self._vae.n_latent}), got shape {Z.shape}."
+                f"{self._model.n_latent}), got shape {Z.shape}."
             )
-        Z = Z.astype(np.float64 if self._dtype == np.float64 else np.float32)
-        x = in_blocks(self._vae, lambda vae, z: vae.likelihood(z).mean, Z, Z.shape[1:])
+        return self._as_data(in_blocks(self._model, lambda model, z: model.decode(z), self._as_floats(Z), Z.shape[1:]))
+
+    def _as_floats(self, values: NDArray[Any]) -> NDArray[Any]:
+        """In the precision that results are computed in."""
+        return values.astype(np.float64 if self._dtype == np.float64 else np.float32)
+
+    def _as_data(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Means of p(x|z) in the shape, the units and the dtype of the training data."""
         if self._dtype == np.uint8:
             x = np.rint(x * 255)
-        return x.reshape(len(Z), *self._x_shape).astype(self._dtype)
+        return x.reshape(len(x), *self._x_shape).astype(self._dtype)
 
     def sample(self, n_samples: int = 1) -> NDArray[Any]:
         """Decode draws from the prior p(z).
@@ -143,7 +150,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         """
         check_is_fitted(self)
         rng = check_random_state(self.random_state)
-        return self.inverse_transform(rng.standard_normal((n_samples, self._vae.n_latent)))
+        return self.inverse_transform(rng.standard_normal((n_samples, self._model.n_latent)))
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """ELBO of each sample: a lower bound on log p(x), in nats.
@@ -169,19 +176,21 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         rows = check_rows(self, X, reset=False)
         if self.likelihood_ == "bernoulli":
             self._require_unit(rows)
-        draws = torch.from_numpy(standard_draws(self._vae.n_latent))
+        draws = torch.from_numpy(standard_draws(self._model.n_latent))
 
-        def bound(vae: VAE, x: Tensor) -> Tensor:
-            posterior = vae.posterior(x)
-            z = posterior.mean + posterior.stddev * draws.to(x)[:, None, :]  # (N_DRAWS, B, n_latent)
-            log_likelihood = torch.stack([vae.likelihood(draw).log_prob(x) for draw in z]).mean(dim=0)
-            return log_likelihood - torch.distributions.kl_divergence(posterior, vae.prior())
+        return in_blocks(self._model, partial(self._bound, draws=draws), rows, self._event)
 
-        return in_blocks(self._vae, bound, rows, self._event)
+    @staticmethod
+    def _bound(model: Any, x: Tensor, draws: Tensor) -> Tensor:
+        """The ELBO of a VAE, its expectation a mean over `draws` of N(0, I), (N_DRAWS, n_latent)."""
+        posterior = model.posterior(x)
+        z = posterior.mean + posterior.stddev * draws.to(x)[:, None, :]  # (N_DRAWS, B, n_latent)
+        log_likelihood = torch.stack([model.likelihood(draw).log_prob(x) for draw in z]).mean(dim=0)
+        return log_likelihood - torch.distributions.kl_divergence(posterior, model.prior())
 
     def _apply(self, function: Callable[[Any, Tensor], Tensor], X: Any, module: nn.Module | None = None) -> Any:
         check_is_fitted(self)
-        return in_blocks(module or self._vae, function, check_rows(self, X, reset=False), self._event)
+        return in_blocks(module or self._model, function, check_rows(self, X, reset=False), self._event)
 
     def _start(self, X: Any) -> tuple[NDArray[Any], np.random.RandomState]:
         """Check parameters and X, and settle what depends on them."""
@@ -206,7 +215,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         return rows, rng
 
     def _network_shape(self) -> tuple[tuple[int, ...], str, int]:
-        return self._event, self.likelihood_, self._vae.n_latent
+        return self._event, self.likelihood_, self._model.n_latent
 
     def _choose_likelihood(self, rows: NDArray[Any]) -> str:
         if self.likelihood == "auto":
@@ -224,22 +233,31 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
     def _build_vae(self, rows: NDArray[Any] | None, rng: np.random.RandomState) -> VAE:
         """A new network for these rows; without rows, for inputs that are standardized already."""
-        event, n_outputs = self._event, 2 * self.n_latent
-        image = len(event) == 3
-        if self.encoder == "conv" and (not image or min(event[1:]) < 2):
+        with seeded(fresh_seed(rng), self._device):
+            encoder = self._build_encoder(self.hidden_units, 2 * self.n_latent)
+            decoder = self._build_decoder(self.n_latent)
+        return VAE(encoder, decoder, self._build_observation(rows), self.n_latent).to(self._device)
+
+    def _build_encoder(self, hidden_units: Sequence[int], n_outputs: int) -> nn.Module:
+        """(B, ...) -> (B, n_outputs)."""
+        if callable(self.encoder):
+            module: nn.Module = self.encoder(self._event, n_outputs)
+            return module
+        return (conv_encoder if self._is_conv() else mlp_encoder)(self._event, hidden_units, n_outputs)
+
+    def _build_decoder(self, n_inputs: int) -> nn.Module:
+        """(B, n_inputs) -> (B, ...)."""
+        return (conv_decoder if self._is_conv() else mlp_decoder)(self._event, self.hidden_units, n_inputs)
+
+    def _is_conv(self) -> bool:
+        event = self._event
+        possible = len(event) == 3 and min(event[1:]) >= 2
+        if self.encoder == "conv" and not possible:
             raise ValueError(
                 f'{type(self).__name__}: encoder="conv" needs images of at least 2 x 2, got samples of shape '
                 f'{event}. Give image_shape, or use encoder="mlp".'
             )
-        conv = self.encoder == "conv" or (self.encoder == "auto" and image and min(event[1:]) >= 2)
-        hidden = tuple(self.hidden_units)
-        with seeded(fresh_seed(rng), self._device):
-            if callable(self.encoder):
-                encoder = self.encoder(event, n_outputs)
-            else:
-                encoder = (conv_encoder if conv else mlp_encoder)(event, hidden, n_outputs)
-            decoder = (conv_decoder if conv else mlp_decoder)(event, hidden, self.n_latent)
-        return VAE(encoder, decoder, self._build_observation(rows), self.n_latent).to(self._device)
+        return self.encoder == "conv" or (self.encoder == "auto" and possible)
 
     def _build_observation(self, rows: NDArray[Any] | None) -> BernoulliLikelihood | GaussianLikelihood:
         if self.likelihood_ == "bernoulli":

@@ -233,7 +233,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
         return len(self.answers_)
 
     @property
-    def _vae(self) -> VAE:
+    def _model(self) -> VAE:
         model = self.net_.module_.model
         vae: VAE = model.vae if isinstance(model, ClassifiedVAE) else model
         return vae
@@ -266,7 +266,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
         NonFiniteLossError
             A ValueError: if the loss becomes infinite or nan.
         """
-        previous = self._vae if self.warm_start and hasattr(self, "net_") else None
+        previous = self._model if self.warm_start and hasattr(self, "net_") else None
         rows, rng = self._start(X)
         known = self._check_labels(y, oracle, len(rows))
         for name in ("classes_", "labels_", "label_confidence_", "_class_latents"):

@@ -213,8 +213,7 @@ class LabelingRun:
 
 def encode(vae: VAE, x: Tensor) -> Tensor:
     """Posterior means, (B, n_latent)."""
-    mean: Tensor = vae.posterior(x).mean
-    return mean
+    return vae.encode(x)
 
 
 def classify(model: ClassifiedVAE, x: Tensor) -> Tensor:

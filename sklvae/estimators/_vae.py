@@ -139,7 +139,7 @@ class VariationalAutoencoder(LatentEstimator):
         self.warm_start = warm_start
 
     @property
-    def _vae(self) -> VAE:
+    def _model(self) -> VAE:
         vae: VAE = self.net_.module_.model
         return vae
 
@@ -159,7 +159,7 @@ class VariationalAutoencoder(LatentEstimator):
         -------
         self
         """
-        previous = self._vae if self.warm_start and hasattr(self, "net_") else None
+        previous = self._model if self.warm_start and hasattr(self, "net_") else None
         rows, rng = self._start(X)
         vae = previous or self._build_vae(rows, rng)
         if previous is None:

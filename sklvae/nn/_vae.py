@@ -66,3 +66,13 @@ class VAE(nn.Module):
     def likelihood(self, z: Tensor) -> Independent:
         """p(x|z), batch (B,), event (...)."""
         return self.observation(self.decoder(z).to(self.zero.dtype))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Posterior means, (B, n_latent)."""
+        mean: Tensor = self.posterior(x).mean
+        return mean
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Means of p(x|z), (B, ...)."""
+        mean: Tensor = self.likelihood(z).mean
+        return mean

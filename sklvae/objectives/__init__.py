@@ -1,6 +1,16 @@
 """Each paper's objective as one function of (module, batch) that returns per-sample terms in nats."""
 
+from ._class_elbo import class_elbo, labeled_bound, m2_loss, unlabeled_bound
 from ._cluster_label import cluster_label_loss
 from ._elbo import ElboTerms, beta_vae_loss, elbo
 
-__all__ = ["ElboTerms", "beta_vae_loss", "cluster_label_loss", "elbo"]
+__all__ = [
+    "ElboTerms",
+    "beta_vae_loss",
+    "class_elbo",
+    "cluster_label_loss",
+    "elbo",
+    "labeled_bound",
+    "m2_loss",
+    "unlabeled_bound",
+]

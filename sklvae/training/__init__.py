@@ -1,6 +1,6 @@
 """The only place that imports skorch: batches, seeding, devices, precision and the training loop."""
 
-from ._data import Rows
+from ._data import Rows, WithLabeled
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
 from ._net import Net, NonFiniteLossError, Options, make_net, no_objective, train
@@ -11,6 +11,7 @@ __all__ = [
     "NonFiniteLossError",
     "Options",
     "Rows",
+    "WithLabeled",
     "choose_device",
     "choose_precision",
     "fresh_seed",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-__all__ = ["IndexBatches", "Rows", "to_batch"]
+__all__ = ["IndexBatches", "Rows", "WithLabeled", "to_batch"]
 
 
 def to_batch(x: NDArray[Any], event: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -48,6 +48,26 @@ class Rows(Dataset[dict[str, Tensor]]):
         taken = torch.from_numpy(rows)
         columns = {name: column.index_select(0, taken) for name, column in self.columns.items()}
         return {"x": to_batch(self.x[rows], self.event), **columns}
+
+
+class WithLabeled(Rows):
+    """Rows of which every batch comes with as many labeled rows, drawn anew with replacement.
+
+    Parameters
+    ----------
+    x, event
+        As in `Rows`.
+    labeled : Rows
+        The labeled rows; their columns get the ending ``_labeled``.
+    """
+
+    def __init__(self, x: NDArray[Any], event: Sequence[int], labeled: Rows) -> None:
+        super().__init__(x, event)
+        self.labeled = labeled
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        drawn = self.labeled[torch.randint(len(self.labeled), (len(rows),)).numpy()]
+        return {**super().__getitem__(rows), **{f"{name}_labeled": column for name, column in drawn.items()}}
 
 
 class IndexBatches:

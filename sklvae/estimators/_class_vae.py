@@ -1,0 +1,196 @@
+"""What M2 and GM-DGM share: a joint model of x, y and z behind the scikit-learn interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from torch import Tensor, nn
+
+from .._labels import join_labels, split_labels
+from ..nn import ClassVAE
+from ..objectives import m2_loss
+from ..training import Net, Rows, WithLabeled, fresh_seed, in_blocks, seeded
+from ._base import LatentEstimator
+from ._constraints import Constraint, at_least, instance_of, none, one_of
+
+__all__ = ["ClassVAEClassifier"]
+
+N_EXACT = {"exact": None, "truncated": 3}
+"""Classes of each sample that are summed exactly."""
+
+
+class ClassVAEClassifier(ClassifierMixin, LatentEstimator, ABC):
+    """A `ClassVAE`, whose classes are slots, behind the scikit-learn interface."""
+
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **LatentEstimator._constraints,
+        "alpha": at_least(0.0),
+        "class_prior": none | instance_of((list, tuple, np.ndarray), "a list of probabilities"),
+        "classes": none | instance_of((list, tuple, np.ndarray), "a list of labels"),
+        "marginalization": one_of(*N_EXACT),
+    }
+    _network: ClassVar[type[ClassVAE]]
+
+    @property
+    def _model(self) -> ClassVAE:
+        model: ClassVAE = self.net_.module_.model
+        return model
+
+    @property
+    @abstractmethod
+    def _slot_classes(self) -> NDArray[np.int64]:
+        """Index into `classes_` of each slot, (n_slots,)."""
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Most probable class of each sample, (n_samples,)."""
+        probability = self.predict_proba(X)
+        return np.asarray(self.classes_[probability.argmax(axis=1)])
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Class probabilities q(y|x), summed over the slots of a class, (n_samples, n_classes)."""
+        return self._sum_slots(self._apply(slot_probabilities, X))
+
+    def sample(self, n_samples: int = 1, label: Any = None) -> NDArray[Any]:
+        """Decode draws from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        label : object, default=None
+            A class; None draws classes from their prior.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
+        """
+        check_is_fitted(self)
+        if label is not None and label not in self.classes_.tolist():
+            raise ValueError(f"sample: label must be one of {self.classes_.tolist()}, got {label!r}.")
+        prior = self._model.class_probs.cpu().numpy().astype(float)
+        if label is not None:
+            prior = prior * (self._slot_classes == self.classes_.tolist().index(label))
+        rng = check_random_state(self.random_state)
+        codes = rng.choice(len(prior), size=n_samples, p=prior / prior.sum())
+        return self._decode(codes, rng.standard_normal((n_samples, self._model.n_latent)))
+
+    def _decode(self, codes: NDArray[np.int64], noise: NDArray[Any]) -> NDArray[Any]:
+        """Decode z = mu_y + sigma_y noise of the slots `codes`, (n, ...)."""
+        n_slots = len(self._model.class_probs)
+        inputs = np.concatenate([np.eye(n_slots)[codes], noise], axis=1)
+
+        def decode(model: ClassVAE, given: Tensor) -> Tensor:
+            y, draw = given.split([n_slots, model.n_latent], dim=1)
+            prior = model.prior(y)
+            mean: Tensor = model.likelihood(prior.mean + prior.stddev * draw, y).mean
+            return mean
+
+        return self._as_data(in_blocks(self._model, decode, self._as_floats(inputs), inputs.shape[1:]))
+
+    @staticmethod
+    def _bound(model: ClassVAE, x: Tensor, draws: Tensor) -> Tensor:
+        """L(x), summed over y; the expectation over z a mean over `draws`, (N_DRAWS, n_latent)."""
+        q, every_y = model.classify(x), model.every_y()
+        posterior = model.posterior(model.features(x), every_y)  # (K, B)
+        z = posterior.mean + posterior.stddev * draws.to(x)[:, None, None, :]  # (N_DRAWS, K, B, n_latent)
+        log_likelihood = torch.stack([model.likelihood(draw, every_y).log_prob(x) for draw in z]).mean(dim=0)
+        kl = torch.distributions.kl_divergence(posterior, model.prior(every_y))
+        joint = log_likelihood - kl + model.class_probs.log()[:, None]
+        return (q.probs.T * joint).sum(dim=0) + q.entropy()
+
+    def _sum_slots(self, probability: NDArray[Any]) -> NDArray[Any]:
+        """(n, n_slots) -> (n, n_classes)."""
+        member = np.arange(len(self.classes_)) == self._slot_classes[:, None]
+        return np.asarray(probability @ member.astype(probability.dtype))
+
+    def _split_labels(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Classes, those of the parameter `classes` where it is given, and codes."""
+        found, codes = split_labels(y)
+        check_consistent_length(codes, range(n_samples))
+        if self.classes is None:
+            return found, codes
+        classes = np.unique(np.asarray(self.classes))
+        unknown = np.setdiff1d(found, classes).tolist()
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}: y holds {unknown}, which classes={self.classes!r} does not. "
+                "Name every class there."
+            )
+        place = np.searchsorted(classes, found)
+        return classes, np.where(codes >= 0, place[codes], codes)
+
+    def _checked_prior(self, default: NDArray[Any], slots: str) -> NDArray[np.float32]:
+        """The parameter `class_prior`, or else `default`."""
+        if self.class_prior is None:
+            return default.astype(np.float32)
+        prior = np.asarray(self.class_prior, dtype=float)
+        if prior.shape != default.shape or not (prior > 0).all() or not np.isclose(prior.sum(), 1):
+            raise ValueError(
+                f"{type(self).__name__}: class_prior must be {len(default)} positive probabilities that sum to "
+                f"1, one for each of {slots}; got {self.class_prior!r} (sum {prior.sum():g})."
+            )
+        return prior.astype(np.float32)
+
+    def _build_class_vae(
+        self, rows: NDArray[Any] | None, rng: np.random.RandomState, class_prior: NDArray[np.float32]
+    ) -> ClassVAE:
+        """A new network for these rows; without rows, for inputs that are standardized already."""
+        n_slots, hidden = len(class_prior), tuple(self.hidden_units)
+        n_hidden = hidden[-1] if hidden else 2 * self.n_latent
+        with seeded(fresh_seed(rng), self._device):
+            return self._network(
+                self._build_encoder(hidden, n_slots),
+                self._build_encoder(hidden[:-1], n_hidden),
+                self._build_decoder(self._n_decoder_inputs(n_slots)),
+                self._build_observation(rows),
+                torch.from_numpy(class_prior),
+                n_hidden=n_hidden,
+                n_latent=self.n_latent,
+            ).to(self._device)
+
+    @abstractmethod
+    def _n_decoder_inputs(self, n_slots: int) -> int:
+        """Width of what the decoder sees."""
+
+    def _train_bounds(
+        self, model: ClassVAE, rows: NDArray[Any], codes: NDArray[np.int64], rng: np.random.RandomState, epochs: int
+    ) -> Net:
+        """Train on Equation 2."""
+        known = np.flatnonzero(codes >= 0)
+        labeled = Rows(rows[known], self._event, code=codes[known])
+        return self._train(
+            model,
+            partial(m2_loss, beta=self.beta, alpha=self.alpha, n_exact=N_EXACT[self.marginalization]),
+            WithLabeled(rows, self._event, labeled),
+            max_epochs=epochs,
+            rng=rng,
+            phase="train",
+        )
+
+    def _set_labels(self, rows: NDArray[Any], codes: NDArray[np.int64]) -> NDArray[Any]:
+        """Set `labels_` and `label_confidence_`: what is known stands. Returns q(slot|x)."""
+        slots: NDArray[Any] = in_blocks(self._model, slot_probabilities, rows, self._event)
+        probability = self._sum_slots(slots)
+        known = codes >= 0
+        self.labels_ = join_labels(self.classes_, np.where(known, codes, probability.argmax(axis=1)))
+        self.label_confidence_ = np.where(known, 1.0, probability.max(axis=1)).astype(np.float64)
+        return slots
+
+    def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
+        prior = np.asarray(state["class_probs"], dtype=np.float32)
+        return self._build_class_vae(None, np.random.RandomState(0), prior)
+
+
+def slot_probabilities(model: ClassVAE, x: Tensor) -> Tensor:
+    """q(y|x), (B, K)."""
+    probability: Tensor = model.classify(x).probs
+    return probability
