@@ -62,9 +62,11 @@ def split_labels(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
 def join_labels(classes: NDArray[Any], codes: NDArray[np.int64]) -> NDArray[Any]:
     """Turn codes back into labels: the inverse of `split_labels`.
 
-    Classes of signed numbers keep their dtype; any other kind gives an object array, so that -1 can stand
-    beside them.
+    Classes of signed numbers keep their dtype, unsigned ones become int64; any other kind gives an object
+    array, so that -1 can stand beside them.
     """
+    if np.issubdtype(classes.dtype, np.unsignedinteger):
+        classes = classes.astype(np.int64)
     if np.issubdtype(classes.dtype, np.signedinteger) or np.issubdtype(classes.dtype, np.floating):
         labels = np.full(len(codes), UNLABELED, dtype=classes.dtype)
     else:

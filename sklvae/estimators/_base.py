@@ -313,4 +313,4 @@ def standard_draws(n_latent: int) -> NDArray[np.float64]:
     return np.concatenate([half, -half]) / np.sqrt((half**2).mean(axis=0))
 
 
-TERMS = ("train_loss", "reconstruction", "kl", "cross_entropy", "dur")
+TERMS = ("train_loss", "reconstruction", "kl", "bound", "cross_entropy", "dur")

@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._labels import join_labels, split_labels
+from .._labels import join_labels
 from ..nn import ClassVAE
 from ..objectives import m2_loss
 from ..training import Net, Rows, WithLabeled, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator
-from ._constraints import Constraint, at_least, instance_of, none, one_of
+from ._classifier import LatentClassifier
+from ._constraints import Constraint, at_least, instance_of, labels_like, none, one_of
 
 __all__ = ["ClassVAEClassifier"]
 
@@ -28,14 +28,14 @@ N_EXACT = {"exact": None, "truncated": 3}
 """Classes of each sample that are summed exactly."""
 
 
-class ClassVAEClassifier(ClassifierMixin, LatentEstimator, ABC):
+class ClassVAEClassifier(LatentClassifier, ABC):
     """A `ClassVAE`, whose classes are slots, behind the scikit-learn interface."""
 
     _constraints: ClassVar[dict[str, Constraint]] = {
         **LatentEstimator._constraints,
         "alpha": at_least(0.0),
         "class_prior": none | instance_of((list, tuple, np.ndarray), "a list of probabilities"),
-        "classes": none | instance_of((list, tuple, np.ndarray), "a list of labels"),
+        "classes": none | labels_like,
         "marginalization": one_of(*N_EXACT),
     }
     _network: ClassVar[type[ClassVAE]]
@@ -49,11 +49,6 @@ class ClassVAEClassifier(ClassifierMixin, LatentEstimator, ABC):
     @abstractmethod
     def _slot_classes(self) -> NDArray[np.int64]:
         """Index into `classes_` of each slot, (n_slots,)."""
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Most probable class of each sample, (n_samples,)."""
-        probability = self.predict_proba(X)
-        return np.asarray(self.classes_[probability.argmax(axis=1)])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities q(y|x), summed over the slots of a class, (n_samples, n_classes)."""
@@ -74,11 +69,9 @@ class ClassVAEClassifier(ClassifierMixin, LatentEstimator, ABC):
         ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
         check_is_fitted(self)
-        if label is not None and label not in self.classes_.tolist():
-            raise ValueError(f"sample: label must be one of {self.classes_.tolist()}, got {label!r}.")
         prior = self._model.class_probs.cpu().numpy().astype(float)
         if label is not None:
-            prior = prior * (self._slot_classes == self.classes_.tolist().index(label))
+            prior = prior * (self._slot_classes == self._code_of(label))
         rng = check_random_state(self.random_state)
         codes = rng.choice(len(prior), size=n_samples, p=prior / prior.sum())
         return self._decode(codes, rng.standard_normal((n_samples, self._model.n_latent)))
@@ -112,21 +105,13 @@ class ClassVAEClassifier(ClassifierMixin, LatentEstimator, ABC):
         member = np.arange(len(self.classes_)) == self._slot_classes[:, None]
         return np.asarray(probability @ member.astype(probability.dtype))
 
-    def _split_labels(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    def _all_classes(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Classes, those of the parameter `classes` where it is given, and codes."""
-        found, codes = split_labels(y)
-        check_consistent_length(codes, range(n_samples))
+        found, codes = self._known_labels(y, n_samples)
         if self.classes is None:
             return found, codes
         classes = np.unique(np.asarray(self.classes))
-        unknown = np.setdiff1d(found, classes).tolist()
-        if unknown:
-            raise ValueError(
-                f"{type(self).__name__}: y holds {unknown}, which classes={self.classes!r} does not. "
-                "Name every class there."
-            )
-        place = np.searchsorted(classes, found)
-        return classes, np.where(codes >= 0, place[codes], codes)
+        return classes, np.where(codes >= 0, np.searchsorted(classes, found)[codes], codes)
 
     def _checked_prior(self, default: NDArray[Any], slots: str) -> NDArray[np.float32]:
         """The parameter `class_prior`, or else `default`."""
@@ -176,14 +161,12 @@ class ClassVAEClassifier(ClassifierMixin, LatentEstimator, ABC):
             phase="train",
         )
 
-    def _set_labels(self, rows: NDArray[Any], codes: NDArray[np.int64]) -> NDArray[Any]:
-        """Set `labels_` and `label_confidence_`: what is known stands. Returns q(slot|x)."""
-        slots: NDArray[Any] = in_blocks(self._model, slot_probabilities, rows, self._event)
-        probability = self._sum_slots(slots)
+    def _set_labels(self, rows: NDArray[Any], codes: NDArray[np.int64]) -> None:
+        """Set `labels_` and `label_confidence_`: what is known stands."""
+        probability = self._sum_slots(in_blocks(self._model, slot_probabilities, rows, self._event))
         known = codes >= 0
         self.labels_ = join_labels(self.classes_, np.where(known, codes, probability.argmax(axis=1)))
         self.label_confidence_ = np.where(known, 1.0, probability.max(axis=1)).astype(np.float64)
-        return slots
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         prior = np.asarray(state["class_probs"], dtype=np.float32)

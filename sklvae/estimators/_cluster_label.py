@@ -7,23 +7,24 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._labels import split_labels
-from ..labeling import Answer, Oracle, consult
+from .._labels import label_kind
+from ..labeling import Answer, Oracle, consult, find_clusters
 from ..nn import VAE, ClassifiedVAE
 from ._base import LatentEstimator
-from ._constraints import Constraint, at_least, instance_of, none, one_of
+from ._classifier import LatentClassifier
+from ._constraints import Constraint, at_least, instance_of, labels_like, none, one_of
 from ._labeling_run import LabelingRun, classify
 from ._propagation import PROPAGATIONS, Known
 
 __all__ = ["ClusterLabelVAEClassifier"]
 
 
-class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
+class ClusterLabelVAEClassifier(LatentClassifier):
     """Labels a data set from a few answers about clusters of a beta-VAE's latent space.
 
     A VAE is trained on all rows. In each round its latent space is clustered, the oracle is asked what the
@@ -58,7 +59,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
     n_rounds : int, default=5
         Rounds of asking, spreading and training. Rounds that the budget does not cover are left out.
     budget : int, default=150
-        Questions in all. Splits use what the clusters of the later rounds leave.
+        Questions in all. Splits take theirs from the later rounds.
     max_depth : int, default=2
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
@@ -161,7 +162,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
         "budget": at_least(1, int),
         "max_depth": at_least(0, int),
         "propagation": one_of(*PROPAGATIONS),
-        "classes": none | instance_of((list, tuple, np.ndarray), "a list of labels"),
+        "classes": none | labels_like,
     }
 
     def __init__(
@@ -274,20 +275,16 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
         self.history_: list[dict[str, Any]] = []
+        kinds = {label_kind(label) for label, _ in known.labels.values()}
         run = LabelingRun(self, rows, known, rng, previous, asks=oracle is not None)
         conversation = run.steps()
         try:
             queries = next(conversation)
             while oracle is not None:
-                queries = conversation.send(consult(oracle, queries, self.answers_, self.classes))
+                queries = conversation.send(consult(oracle, queries, self.answers_, self.classes, kinds))
         except StopIteration:
             pass
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Most probable class of each sample, (n_samples,)."""
-        probability = self.predict_proba(X)
-        return np.asarray(self.classes_[probability.argmax(axis=1)])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities softmax(W mu + b) at the posterior mean, (n_samples, n_classes)."""
@@ -310,10 +307,7 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
         """
         if label is None:
             return super().sample(n_samples)
-        check_is_fitted(self, "classes_")
-        if label not in self.classes_.tolist():
-            raise ValueError(f"sample: label must be one of {self.classes_.tolist()}, got {label!r}.")
-        mean, covariance = self._class_latents[self.classes_.tolist().index(label)]
+        mean, covariance = self._class_latents[self._code_of(label)]
         rng = check_random_state(self.random_state)
         return self.inverse_transform(rng.multivariate_normal(mean, covariance, size=n_samples))
 
@@ -329,17 +323,15 @@ class ClusterLabelVAEClassifier(ClassifierMixin, LatentEstimator):
             raise ValueError(f"{name}: oracle must be callable, got {oracle!r}.")
         labels: dict[int, tuple[Any, float]] = {}
         if y is not None:
-            classes, codes = split_labels(y)
-            check_consistent_length(codes, range(n_samples))
-            unknown = [] if self.classes is None else np.setdiff1d(classes, self.classes).tolist()
-            if unknown:
-                raise ValueError(f"{name}: y holds {unknown}, which classes={self.classes!r} does not.")
+            classes, codes = self._known_labels(y, n_samples)
             labels = {int(row): (classes[codes[row]].item(), 1.0) for row in np.flatnonzero(codes >= 0)}
             if oracle is None and len(classes) < 2:
                 raise ValueError(
                     f"{name}: y must have labels of at least 2 classes, got {len(classes)} class(es) among "
                     f"{len(labels)} labeled of {n_samples} rows. Label more rows, or pass an oracle."
                 )
+        trial = np.random.RandomState(0).standard_normal((10 * self.n_clusters, self.n_latent))
+        find_clusters(trial, np.arange(len(trial)), self.clusterer, self.n_clusters, seed=0)  # refused early, if at all
         if oracle is not None and self.budget < self.n_clusters:
             raise ValueError(
                 f"{name}: budget must cover the clusters of the first round, n_clusters={self.n_clusters}; got "

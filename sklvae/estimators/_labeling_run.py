@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator
+from copy import deepcopy
 from functools import cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from ..graph import knn_graph, principal_points
 from ..labeling import INVALID, SKIP, Answer, Cluster, Query, QueryBatch
 from ..nn import VAE, ClassifiedVAE
 from ..objectives import beta_vae_loss, cluster_label_loss
-from ..training import Rows, fresh_seed, in_blocks, seeded
+from ..training import NonFiniteLossError, Rows, fresh_seed, in_blocks, seeded
 from ._base import auto_epochs
 from ._input import feature_moments
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
@@ -82,9 +83,11 @@ class LabelingRun:
             round_ = Round(z, self.inputs_graph, previous, self._query_maker(number, z), fresh_seed(self.rng))
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
             if not len(spread.classes):
+                self._record(spread, number, before)
                 continue
             model = self._with_head(vae, len(spread.classes))
             interrupted = self._train(model, spread, f"round {number}")
+            settings.classes_ = spread.classes  # what the network predicts from now on
             z = in_blocks(vae, encode, self.rows, self.event)
             spread.predicted = in_blocks(model, classify_latent, z, z.shape[1:])
             self._keep(spread, z, number, before)
@@ -101,16 +104,14 @@ class LabelingRun:
             )
 
     def _plan(self, number: int) -> Plan | None:
-        """Share what is left of the budget: the later rounds keep `n_clusters` questions each."""
+        """Share what is left of the budget: clusters of this round first, then splits, then later rounds."""
         settings = self.estimator
         left, later = settings.budget - settings.n_queries_, settings.n_rounds - number - 1
         n_questions = settings.n_clusters
         if settings.propagation == "graph":
-            n_questions = max(n_questions, left // (later + 1))
+            n_questions = min(max(n_questions, left // (later + 1)), left)
         n_questions = min(n_questions, len(self.rows) - len(self.known.labels))
-        if left < n_questions or n_questions < 1:
-            return None
-        return Plan(n_questions, max(0, left - n_questions - later * settings.n_clusters))
+        return Plan(n_questions, left - n_questions) if 0 < n_questions <= left else None
 
     def _pretrained(self) -> VAE:
         """A VAE trained without labels (cluster-label paper, Equation 1)."""
@@ -133,14 +134,19 @@ class LabelingRun:
     def _train(self, model: ClassifiedVAE, spread: Spread, phase: str) -> bool:
         """Train on with labels (Equation 4); says whether that was interrupted."""
         settings = self.estimator
-        net = settings._train(
-            model,
-            partial(cluster_label_loss, beta=settings.beta, gamma=settings.gamma),
-            Rows(self.rows, self.event, code=np.maximum(spread.code, 0), weight=spread.weight),
-            max_epochs=self._epochs(settings.round_epochs, ROUND_STEPS, MOST_ROUND_EPOCHS),
-            rng=self.rng,
-            phase=phase,
-        )
+        earlier = deepcopy(model.state_dict())
+        try:
+            net = settings._train(
+                model,
+                partial(cluster_label_loss, beta=settings.beta, gamma=settings.gamma),
+                Rows(self.rows, self.event, code=np.maximum(spread.code, 0), weight=spread.weight),
+                max_epochs=self._epochs(settings.round_epochs, ROUND_STEPS, MOST_ROUND_EPOCHS),
+                rng=self.rng,
+                phase=phase,
+            )
+        except NonFiniteLossError:
+            model.load_state_dict(earlier)  # what the rounds before have learned stays usable
+            raise
         return bool(net.interrupted_)
 
     def _epochs(self, epochs: int | str, steps: int, most: int) -> int:
@@ -193,10 +199,14 @@ class LabelingRun:
     def _keep(self, spread: Spread, z: NDArray[Any], number: int, before: int) -> None:
         """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
         fitted = self.estimator
-        fitted.classes_ = spread.classes
         fitted.labels_ = join_labels(spread.classes, spread.code)
         fitted.label_confidence_ = spread.weight.astype(np.float64)
         fitted._class_latents = [moments(z[spread.code == k]) for k in range(len(spread.classes))]
+        self._record(spread, number, before)
+
+    def _record(self, spread: Spread, number: int, before: int) -> None:
+        """What a round asked and what came of it."""
+        fitted = self.estimator
         answers = fitted.answers_[before:]
         fitted.rounds_.append(
             {

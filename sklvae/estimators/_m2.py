@@ -6,6 +6,7 @@ import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ..nn import M2
@@ -187,7 +188,7 @@ class M2Classifier(ClassVAEClassifier):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         previous = (self._model, self.classes_) if self.warm_start and hasattr(self, "net_") else None
         rows, rng = self._start(X)
-        classes, codes = self._split_labels(y, len(rows))
+        classes, codes = self._all_classes(y, len(rows))
         n_found = len(np.unique(codes[codes >= 0]))
         if len(classes) < 2 or n_found < 1:
             raise ValueError(
@@ -198,13 +199,14 @@ class M2Classifier(ClassVAEClassifier):
         prior = self._checked_prior(np.full(len(classes), 1 / len(classes)), f"the classes {classes.tolist()}")
         if previous is not None and np.array_equal(previous[1], classes):
             model = previous[0]
+            model.class_probs.copy_(torch.from_numpy(prior))
         else:
             model = self._build_class_vae(rows, rng, prior)
             self.history_: list[dict[str, Any]] = []
-        self.classes_: NDArray[Any] = classes
         auto = auto_epochs(len(rows), self.batch_size, STEPS, MOST_EPOCHS)
         epochs = auto if self.max_epochs == "auto" else int(self.max_epochs)
         net = self._train_bounds(model, rows, codes, rng, epochs)
+        self.classes_ = classes
         if net.interrupted_:
             warnings.warn(f"Training was interrupted after {len(net.history)} of {epochs} epochs.", stacklevel=2)
         self._set_labels(rows, codes)

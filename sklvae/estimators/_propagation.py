@@ -174,7 +174,8 @@ def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) ->
     mass = np.zeros((n_samples, len(classes) + 1), dtype=np.float32)  # one class has a runner-up of no mass
     for earlier in known.votes:
         for label, vote in earlier.items():
-            mass[:, code_of[label]] += vote / len(known.votes)
+            mass[:, code_of[label]] += vote
+    mass = np.minimum(mass / len(known.votes), 1)
     second, first = np.partition(mass, (-2, -1), axis=1)[:, -2:].T
     code = np.where(first > second, mass.argmax(axis=1), UNLABELED)
     none = np.zeros((n_samples, 0))

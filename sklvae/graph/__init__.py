@@ -1,7 +1,8 @@
-"""Neighbor graphs and label propagation on them: arrays in, arrays out."""
+"""Neighbor graphs, and labels and points that follow them: arrays in, arrays out."""
 
+from ._embedding import neighbor_embedding
 from ._neighbors import knn_graph
 from ._spreading import spread_labels
 from ._views import principal_points
 
-__all__ = ["knn_graph", "principal_points", "spread_labels"]
+__all__ = ["knn_graph", "neighbor_embedding", "principal_points", "spread_labels"]

@@ -65,6 +65,10 @@ class OracleError(RuntimeError):
     """The oracle raised; what it answered before is kept."""
 
 
+class _WrongReply(ValueError):
+    """A reply breaks the contract; not the oracle's own failure, whoever reads it."""
+
+
 class _Failed(Exception):
     """Carries what an oracle raised, apart from what reading its reply raises."""
 
@@ -72,8 +76,27 @@ class _Failed(Exception):
 Oracle = Callable[[QueryBatch], Any]
 
 
-def consult(oracle: Oracle, queries: QueryBatch, kept: list[Answer], classes: ArrayLike | None = None) -> list[Answer]:
+def consult(
+    oracle: Oracle,
+    queries: QueryBatch,
+    kept: list[Answer],
+    classes: ArrayLike | None = None,
+    kinds: Set[str] = frozenset(),
+) -> list[Answer]:
     """Ask `oracle`, append each answer to `kept` as it is read, and return those of this call.
+
+    Parameters
+    ----------
+    oracle : callable
+        Who is asked.
+    queries : QueryBatch
+        The questions.
+    kept : list of Answer
+        Answers so far; grows.
+    classes : array-like, optional
+        The only labels allowed.
+    kinds : set of str, default=empty
+        Kinds of the labels known already.
 
     Raises
     ------
@@ -86,7 +109,7 @@ def consult(oracle: Oracle, queries: QueryBatch, kept: list[Answer], classes: Ar
     """
     before = len(kept)
     try:
-        kept.extend(read_answers(_called(oracle, queries), queries, classes, kept[:before]))
+        kept.extend(read_answers(_called(oracle, queries), queries, classes, kept[:before], kinds))
     except _Failed as failed:
         cause = failed.__cause__
         where = f"after {len(kept)} answers, which are kept in answers_"
@@ -102,7 +125,11 @@ def consult(oracle: Oracle, queries: QueryBatch, kept: list[Answer], classes: Ar
 
 
 def read_answers(
-    reply: Any, queries: QueryBatch, classes: ArrayLike | None = None, before: Sequence[Answer] = ()
+    reply: Any,
+    queries: QueryBatch,
+    classes: ArrayLike | None = None,
+    before: Sequence[Answer] = (),
+    kinds: Set[str] = frozenset(),
 ) -> Iterator[Answer]:
     """Check a reply and yield one `Answer` per query, in order.
 
@@ -116,6 +143,8 @@ def read_answers(
         The only labels allowed.
     before : sequence of Answer
         Earlier answers; new labels must be of their kind.
+    kinds : set of str, default=empty
+        Kinds of labels known from elsewhere, which new ones must be of, too.
 
     Raises
     ------
@@ -124,24 +153,24 @@ def read_answers(
         or has a confidence outside [0, 1]. The message names the query.
     """
     allowed = None if classes is None else np.asarray(classes).tolist()
-    kinds = {label_kind(answer.label) for answer in before if answer.is_label}
+    seen = {*kinds, *(label_kind(answer.label) for answer in before if answer.is_label)}
     replies = _replies(reply, queries)
     for query in queries:
         answer = next(replies, None)
         if answer is None:
-            raise ValueError(
+            raise _WrongReply(
                 f"The oracle must give one answer per query, {len(queries)} in all, but query {query.id} has none."
             )
         answer = Answer(_label(answer.label, query), _confidence(answer.confidence, query), query)
         if answer.is_label:
             if allowed is not None and answer.label not in allowed:
                 raise _wrong(query, f"one of the classes {allowed}", answer.label)
-            kinds.add(label_kind(answer.label))
-            if len(kinds) > 1:
+            seen.add(label_kind(answer.label))
+            if len(seen) > 1:
                 raise _wrong(query, "a label of the same kind as the ones before", answer.label)
         yield answer
     if next(replies, None) is not None:
-        raise ValueError(
+        raise _WrongReply(
             f"The oracle must give one answer per query, {len(queries)} in all, but gave more: "
             f"query {queries[-1].id} is the last."
         )
@@ -150,6 +179,8 @@ def read_answers(
 def _called(oracle: Oracle, queries: QueryBatch) -> Any:
     try:
         reply = oracle(queries)
+    except _WrongReply:
+        raise
     except (Exception, KeyboardInterrupt) as error:
         raise _Failed from error
     lazy = isinstance(reply, Iterable) and not isinstance(reply, Set) and not hasattr(reply, "__getitem__")
@@ -159,6 +190,8 @@ def _called(oracle: Oracle, queries: QueryBatch) -> Any:
 def _guarded(replies: Iterable[Any]) -> Iterator[Any]:
     try:
         yield from replies
+    except _WrongReply:
+        raise
     except (Exception, KeyboardInterrupt) as error:
         raise _Failed from error
 
@@ -166,7 +199,7 @@ def _guarded(replies: Iterable[Any]) -> Iterator[Any]:
 def _replies(reply: Any, queries: QueryBatch) -> Iterator[Answer]:
     dimensions = getattr(reply, "ndim", 1)
     if dimensions == 0 or isinstance(reply, (str, bytes, dict, Set)) or not isinstance(reply, Iterable):
-        raise ValueError(
+        raise _WrongReply(
             f"The oracle must return a sequence of answers, got {reply!r} for queries {queries[0].id} to "
             f"{queries[-1].id}. Return one label per query."
         )
@@ -176,7 +209,7 @@ def _replies(reply: Any, queries: QueryBatch) -> Iterator[Answer]:
             yield Answer(label, confidence)
         if len(labels) != len(confidences):
             first = min(len(labels), len(confidences), len(queries) - 1)
-            raise ValueError(
+            raise _WrongReply(
                 f"The oracle returned {len(labels)} labels and {len(confidences)} confidences; they must be as "
                 f"many, and query {queries[first].id} lacks one."
             )
@@ -213,5 +246,5 @@ def _confidence(confidence: Any, query: Query) -> float:
     return value
 
 
-def _wrong(query: Query, required: str, came: Any) -> ValueError:
-    return ValueError(f"The answer to query {query.id} must be {required}; got {came!r}.")
+def _wrong(query: Query, required: str, came: Any) -> _WrongReply:
+    return _WrongReply(f"The answer to query {query.id} must be {required}; got {came!r}.")

@@ -111,10 +111,13 @@ class MemoizingOracle:
             key = _key(query.x)
             if key not in self._known and key not in skipped:
                 answer = next(said)
+                yield answer
+                # Remembered only now: one that was refused never gets here, and is asked for again.
                 (skipped if answer.label is SKIP else self._known)[key] = answer
                 if answer.label is not SKIP:
                     self.answers.append(answer)
-            yield self._known.get(key) or skipped[key]
+            else:
+                yield self._known.get(key) or skipped[key]
         next(said, None)  # raises if the oracle said too much
 
 

@@ -22,6 +22,13 @@ def to_batch(x: NDArray[Any], event: Sequence[int], dtype: torch.dtype = torch.f
     return tensor.view(len(x), *event)
 
 
+def is_mapped(x: Any) -> bool:
+    """Whether an array is a file, or a view of one."""
+    while x is not None and not isinstance(x, np.memmap):
+        x = getattr(x, "base", None)
+    return x is not None
+
+
 class Rows(Dataset[dict[str, Tensor]]):
     """Flat rows `x` (n, n_features), left as they are, and columns that belong to them.
 
@@ -36,14 +43,14 @@ class Rows(Dataset[dict[str, Tensor]]):
     """
 
     def __init__(self, x: NDArray[Any], event: Sequence[int], **columns: NDArray[Any]) -> None:
-        self.x, self.event = x, tuple(event)
+        self.x, self.event, self.on_disk = x, tuple(event), is_mapped(x)
         self.columns = {name: torch.from_numpy(column) for name, column in columns.items()}
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        if isinstance(self.x, np.memmap):
+        if self.on_disk:
             rows = np.sort(rows)  # a disk is read forwards; the order within a batch has no effect
         taken = torch.from_numpy(rows)
         columns = {name: column.index_select(0, taken) for name, column in self.columns.items()}

@@ -25,7 +25,7 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
         native = (
             torch.cuda.is_bf16_supported(including_emulation=False)
             if device.type == "cuda"
-            else device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+            else device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
         )
         return torch.bfloat16 if native else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]

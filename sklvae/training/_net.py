@@ -111,6 +111,14 @@ class Net(NeuralNet):
         self.interrupted_ = False
         return self
 
+    def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
+        """End training for a callback that asks for it: skorch's early stopping raises KeyboardInterrupt."""
+        try:
+            super().on_epoch_end(*args, **kwargs)
+        except KeyboardInterrupt:
+            self.interrupted_ = False
+            raise
+
 
 def no_objective(model: nn.Module, **batch: Tensor) -> dict[str, Tensor]:
     """Stand in for the objective of a net that was loaded to be applied.

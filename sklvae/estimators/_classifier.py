@@ -1,0 +1,63 @@
+"""What every classifier with a latent space shares."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .._labels import split_labels
+from ._base import LatentEstimator
+
+__all__ = ["LatentClassifier"]
+
+
+class LatentClassifier(ClassifierMixin, LatentEstimator, ABC):
+    """A `LatentEstimator` with `classes_` and `predict_proba`."""
+
+    classes_: NDArray[Any]
+    classes: Any
+
+    @abstractmethod
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Class probabilities, (n_samples, n_classes)."""
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Data in the units of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        probability = self.predict_proba(X)
+        return np.asarray(self.classes_[probability.argmax(axis=1)])
+
+    def _code_of(self, label: Any) -> int:
+        """Index of a class, or the error of a method that was given none."""
+        check_is_fitted(self, "classes_")
+        if label not in self.classes_.tolist():
+            raise ValueError(
+                f"{type(self).__name__}: label must be one of the classes {self.classes_.tolist()}, got {label!r}."
+            )
+        return int(self.classes_.tolist().index(label))
+
+    def _known_labels(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Classes that occur in y, and codes; all of them must be among the parameter `classes`."""
+        found, codes = split_labels(y)
+        check_consistent_length(codes, range(n_samples))
+        unknown = [] if self.classes is None else np.setdiff1d(found, np.asarray(self.classes)).tolist()
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}: y holds {unknown}, which classes={self.classes!r} does not. "
+                "Name every class there."
+            )
+        return found, codes

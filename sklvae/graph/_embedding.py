@@ -1,0 +1,87 @@
+"""Points that attract their neighbors and repel everything else: a space that clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, triu
+from torch import Tensor
+
+__all__ = ["neighbor_embedding"]
+
+N_REPELLING = 3
+"""Random points that repel an end of an edge, for each time the edge attracts."""
+
+N_BATCHES = 10
+FARTHEST_STEP = 4.0
+START_RADIUS = 10.0
+
+
+def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_epochs: int = 100) -> NDArray[np.float32]:
+    """Move points so that neighbors come together and others part.
+
+    Stochastic descent on ``-sum_ij w_ij ln q_ij - sum_ij (1 - w_ij) ln (1 - q_ij)`` with
+    ``q_ij = 1 / (1 + |e_i - e_j|^2)``: each epoch takes an edge with probability ``w_ij^(1/4)``, which is about
+    ``exp(-d_ij^2 / d_i^2)`` for the weights of `knn_graph`, and three random points against each of its ends.
+
+    Parameters
+    ----------
+    graph : csr_array of shape (n, n)
+        Symmetric weights in [0, 1], as from `knn_graph`.
+    start : ndarray of shape (n, d)
+        Where the points start; it decides how clusters lie to each other.
+    seed : int
+        Seed of the edges and points drawn.
+    n_epochs : int, default=100
+        Passes over the edges.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+
+    References
+    ----------
+    McInnes, Healy and Melville, 2018, "UMAP: uniform manifold approximation and projection", Section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.graph import knn_graph, neighbor_embedding
+    >>> points = np.random.default_rng(0).normal(size=(40, 3))
+    >>> neighbor_embedding(knn_graph(points), points, seed=0).shape
+    (40, 3)
+    """
+    edges = triu(graph).tocoo()
+    head, tail = (torch.from_numpy(nodes.astype(np.int64)) for nodes in edges.coords)
+    chance = torch.from_numpy(edges.data**0.25)
+    centered = start - start.mean(axis=0)
+    scale = START_RADIUS / max(np.abs(centered).max(), np.finfo(np.float32).tiny)
+    points = torch.from_numpy((centered * scale).astype(np.float32))
+    generator = torch.Generator().manual_seed(seed)
+    for epoch in range(n_epochs):
+        step = 1 - epoch / n_epochs
+        taken = torch.nonzero(torch.rand(len(chance), generator=generator) < chance)[:, 0]
+        taken = taken[torch.randperm(len(taken), generator=generator)]
+        for edge in taken.chunk(N_BATCHES):
+            points += step * _forces(points, head[edge], tail[edge], generator)
+    return points.numpy()
+
+
+def _forces(points: Tensor, head: Tensor, tail: Tensor, generator: torch.Generator) -> Tensor:
+    """How far edges pull their ends together and random points push them apart, (n, d)."""
+    force = torch.zeros_like(points)
+    difference = points[head] - points[tail]
+    distance = difference.square().sum(dim=1, keepdim=True)
+    pull = (-2 / (1 + distance) * difference).clamp(-FARTHEST_STEP, FARTHEST_STEP)
+    force.index_add_(0, head, pull).index_add_(0, tail, -pull)
+    for end in (head, tail):
+        for _ in range(N_REPELLING):
+            other = torch.randint(len(points), (len(end),), generator=generator)
+            difference = points[end] - points[other]
+            distance = difference.square().sum(dim=1, keepdim=True)
+            push = 2 / ((1e-3 + distance) * (1 + distance)) * difference
+            force.index_add_(0, end, push.clamp(-FARTHEST_STEP, FARTHEST_STEP))
+    return force
