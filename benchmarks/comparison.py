@@ -160,8 +160,10 @@ def report(name, plot):
                 linestyle="-" if clusterer == "gmm" else "--",
                 label=f"{clusterer}, {confidence}" + (f", {distance}" if distance != "-" else ""),
             )
-        axes.set(xlabel="round", ylabel="validation accuracy (%)", title=name)
-        axes.legend(fontsize=7, ncols=2)
+        n_seeds = max(len(table) for _, table in chosen.values())
+        axes.set(xlabel="round", ylabel="validation accuracy (%)", title=f"{name}, mean of {n_seeds} seeds")
+        axes.set_xticks(range(1, n_rounds + 1))
+        figure.legend(loc="outside right", fontsize=7)
         figure.savefig(PICTURE / f"comparison_{name}.png", dpi=100)
 
 

@@ -2,10 +2,13 @@
 
     python benchmarks/pictures.py
 
-Writes docs/images/centers_before.png, centers_after.png, latent_before.png and latent_after.png.
+Writes docs/images/centers_before.png, centers_after.png, latent_before.png, latent_after.png and, of the classes 4
+and 9 alone, latent_4_9_before.png and latent_4_9_after.png.
 """
 
 from pathlib import Path
+
+import numpy as np
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_mnist
@@ -34,8 +37,10 @@ def main():
         return expert(queries)
 
     def draw_latent(when):
-        axes = plot_latent(classifier.transform(X[:5000]), y[:5000], max_samples=2500, random_state=0)
-        axes.figure.savefig(PICTURES / f"latent_{when}.png", dpi=60)
+        z = classifier.transform(X[:10_000])
+        for name, rows in (("latent", np.arange(2500)), ("latent_4_9", np.flatnonzero(np.isin(y[:10_000], [4, 9])))):
+            axes = plot_latent(z[rows], y[rows], max_samples=2500, random_state=0)
+            axes.figure.savefig(PICTURES / f"{name}_{when}.png", dpi=60)
 
     classifier.fit(X, oracle=oracle)
     draw_latent("after")

@@ -136,21 +136,30 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             x = np.rint(x * 255)
         return x.reshape(len(x), *self._x_shape).astype(self._dtype)
 
-    def sample(self, n_samples: int = 1) -> NDArray[Any]:
+    def sample(self, n_samples: int = 1, label: None = None) -> NDArray[Any]:
         """Decode draws from the prior p(z).
 
         Parameters
         ----------
         n_samples : int, default=1
             How many.
+        label : None
+            Classifiers draw from a class here; there are none without labels.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
         check_is_fitted(self)
+        if label is not None:
+            raise ValueError(f"{type(self).__name__}: sample knows no classes, label must be None, got {label!r}.")
         rng = check_random_state(self.random_state)
-        return self.inverse_transform(rng.standard_normal((n_samples, self._model.n_latent)))
+        return self.inverse_transform(rng.standard_normal((self._count(n_samples), self._model.n_latent)))
+
+    def _count(self, n_samples: int) -> int:
+        if not at_least(1, int).allows(n_samples):
+            raise ValueError(f"{type(self).__name__}: sample needs n_samples, an integer >= 1, got {n_samples!r}.")
+        return n_samples
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """ELBO of each sample: a lower bound on log p(x), in nats.

@@ -73,8 +73,8 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         if label is not None:
             prior = prior * (self._slot_classes == self._code_of(label))
         rng = check_random_state(self.random_state)
-        codes = rng.choice(len(prior), size=n_samples, p=prior / prior.sum())
-        return self._decode(codes, rng.standard_normal((n_samples, self._model.n_latent)))
+        codes = rng.choice(len(prior), size=self._count(n_samples), p=prior / prior.sum())
+        return self._decode(codes, rng.standard_normal((len(codes), self._model.n_latent)))
 
     def _decode(self, codes: NDArray[np.int64], noise: NDArray[Any]) -> NDArray[Any]:
         """Decode z = mu_y + sigma_y noise of the slots `codes`, (n, ...)."""

@@ -309,7 +309,7 @@ class ClusterLabelVAEClassifier(LatentClassifier):
             return super().sample(n_samples)
         mean, covariance = self._class_latents[self._code_of(label)]
         rng = check_random_state(self.random_state)
-        return self.inverse_transform(rng.multivariate_normal(mean, covariance, size=n_samples))
+        return self.inverse_transform(rng.multivariate_normal(mean, covariance, size=self._count(n_samples)))
 
     def _check_labels(self, y: ArrayLike | None, oracle: Oracle | None, n_samples: int) -> Known:
         """Labels known by row, and the errors of a fit that cannot start."""

@@ -111,12 +111,12 @@ class Net(NeuralNet):
         self.interrupted_ = False
         return self
 
-    def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
-        """End training for a callback that asks for it: skorch's early stopping raises KeyboardInterrupt."""
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; one that ends training, as skorch's EarlyStopping does, is no interruption."""
         try:
-            super().on_epoch_end(*args, **kwargs)
+            super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt:
-            self.interrupted_ = False
+            self.interrupted_ = method_name != "on_epoch_end"  # where callbacks stop; a person hits it hardly ever
             raise
 
 

@@ -1,0 +1,150 @@
+"""What goes wrong in the middle of a fit, and what is left then."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import Birch
+from skorch.callbacks import Callback, EarlyStopping
+
+from sklvae import INVALID, SKIP, M2Classifier, VariationalAutoencoder
+from sklvae.labeling import MemoizingOracle
+from sklvae.training import NonFiniteLossError
+
+
+def stop_early():
+    return EarlyStopping(monitor="train_loss", patience=1, threshold=1e9, threshold_mode="abs", sink=lambda text: None)
+
+
+def test_early_stopping_ends_a_phase_and_is_no_interruption(blobs, quick, truth):
+    X, y = blobs
+    classifier = quick(callbacks=[stop_early()], max_epochs=50).fit(X, oracle=truth(y))
+    phases = [record["phase"] for record in classifier.history_]
+    assert all(phases.count(phase) < 10 for phase in phases)
+    assert {"pretrain", "round 0", "round 1"} == set(phases)
+    vae = VariationalAutoencoder(callbacks=[stop_early()], max_epochs=50, random_state=0).fit(X)
+    assert len(vae.history_) < 10
+
+
+class BreakRound(Callback):
+    """Makes the loss infinite in the second round."""
+
+    def on_train_begin(self, net, **kwargs):
+        if "round 1" in getattr(self, "phases", []):
+            net.module_.objective.keywords["gamma"] = np.inf
+
+    def __init__(self, phases):
+        self.phases = phases
+
+
+def test_a_round_whose_loss_is_infinite_leaves_the_classifier_of_the_round_before(blobs, quick, truth):
+    X, y = blobs
+    phases, expert = [], truth(y)
+    classifier = quick(callbacks=[BreakRound(phases)])
+    before = []
+
+    def oracle(queries):
+        if queries[0].round == 1:
+            before.append(classifier.predict_proba(X))
+            phases.append("round 1")
+        return expert(queries)
+
+    with pytest.raises(NonFiniteLossError):
+        classifier.fit(X, oracle=oracle)
+    np.testing.assert_array_equal(classifier.predict_proba(X), before[0])
+    assert len(classifier.answers_) == 12
+
+
+def test_a_round_of_skips_has_its_record(blobs, quick, truth):
+    X, y = blobs
+    expert = truth(y)
+    classifier = quick().fit(X, oracle=lambda q: [SKIP] * len(q) if q[0].round == 0 else expert(q))
+    assert [record["n_skipped"] for record in classifier.rounds_] == [6, 0]
+    assert sum(record["n_queries"] for record in classifier.rounds_) == classifier.n_queries_
+
+
+def test_a_split_takes_its_questions_from_later_rounds(blobs, quick, truth):
+    X, y = blobs
+    expert = truth(y)
+    classifier = quick(propagation="cluster", n_clusters=4, n_rounds=2, budget=8)
+    classifier.fit(X, oracle=lambda q: [INVALID if query.level == 0 and query.cluster == 0 else label
+                                        for query, label in zip(q, expert(q), strict=True)])  # fmt: skip
+    assert [answer.query.level for answer in classifier.answers_] == [0] * 4 + [1] * 4
+    assert classifier.n_queries_ == 8
+
+
+def test_an_unusable_clusterer_is_refused_before_anything_is_trained(blobs, quick, truth):
+    X, y = blobs
+    classifier = quick(clusterer=Birch())
+    with pytest.raises(ValueError, match="clusterer must have"):
+        classifier.fit(X, oracle=truth(y))
+    assert not hasattr(classifier, "net_")
+
+
+def test_a_refused_answer_is_asked_again_and_the_others_are_not(blobs, quick, truth):
+    X, y = blobs
+    asked, expert = [], truth(y)
+
+    def clumsy(queries):
+        for query, label in zip(queries, expert(queries), strict=True):
+            asked.append(query.id)
+            yield 99 if len(asked) == 3 else label
+
+    oracle = MemoizingOracle(clumsy)
+    classifier = quick(classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="query 2 must be one of the classes"):
+        classifier.fit(X, oracle=oracle)
+    classifier.fit(X, oracle=oracle)
+    assert asked == [0, 1, 2, *range(2, 12)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "match"),
+    [(lambda q: [0] * (len(q) - 1), "one answer per query"), (lambda q: ([0] * len(q), [2] * len(q)), "confidence in")],
+)
+def test_a_wrong_reply_is_the_same_error_through_a_memoizing_oracle(reply, match, blobs, quick):
+    with pytest.raises(ValueError, match=match):
+        quick().fit(blobs[0], oracle=MemoizingOracle(reply))
+
+
+def test_an_answer_of_another_kind_than_y_names_its_query(blobs, quick):
+    X, y = blobs
+    some = np.where(np.arange(len(y)) % 20 == 0, y, -1)
+    with pytest.raises(ValueError, match=r"query 0 must be a label of the same kind .* answers before it are kept"):
+        quick().fit(X, some, oracle=lambda queries: ["zero"] * len(queries))
+
+
+@pytest.mark.parametrize("make", [lambda quick: quick(), lambda quick: M2Classifier(max_epochs=1, hidden_units=(8,))])
+def test_labels_of_unsigned_classes_are_integers(make, blobs, quick):
+    X, y = blobs
+    classifier = make(quick).fit(X, y.astype(np.uint8))
+    assert classifier.labels_.dtype.kind == "i"
+    np.testing.assert_array_equal(classifier.labels_, y)
+
+
+def test_a_file_is_read_forwards_also_through_an_estimator(blobs, tmp_path, monkeypatch):
+    from sklvae.training import _data as data_module
+
+    X, _ = blobs
+    np.save(tmp_path / "x.npy", X)
+    seen, to_batch = [], data_module.to_batch
+
+    def spy(x, *arguments):
+        seen.append(x)
+        return to_batch(x, *arguments)
+
+    monkeypatch.setattr(data_module, "to_batch", spy)
+    on_disk = np.load(tmp_path / "x.npy", mmap_mode="r")
+    VariationalAutoencoder(max_epochs=1, batch_size=30, random_state=0).fit(on_disk)
+    place = {row.tobytes(): i for i, row in enumerate(X)}
+    for batch in seen:
+        rows = [place[row.tobytes()] for row in np.ascontiguousarray(batch)]
+        assert rows == sorted(rows)
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 1.5])
+def test_samples_are_counted_in_whole_positive_numbers(n_samples, blobs):
+    vae = VariationalAutoencoder(max_epochs=1, random_state=0).fit(blobs[0])
+    with pytest.raises(ValueError, match="n_samples, an integer >= 1, got"):
+        vae.sample(n_samples)
+    with pytest.raises(ValueError, match="knows no classes"):
+        vae.sample(1, label=0)
