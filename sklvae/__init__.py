@@ -1,7 +1,7 @@
 """Label a large data set from a few dozen answers, with variational autoencoders."""
 
 from ._labels import UNLABELED
-from .estimators import ClusterLabelVAEClassifier, M2Classifier, VariationalAutoencoder
+from .estimators import ClusterLabelVAEClassifier, GMDGMClassifier, M2Classifier, VariationalAutoencoder
 from .labeling import INVALID, SKIP
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "SKIP",
     "UNLABELED",
     "ClusterLabelVAEClassifier",
+    "GMDGMClassifier",
     "M2Classifier",
     "VariationalAutoencoder",
 ]

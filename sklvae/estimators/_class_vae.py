@@ -14,13 +14,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._labels import join_labels
 from ..nn import ClassVAE
 from ..objectives import m2_loss
 from ..training import Net, Rows, WithLabeled, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator
 from ._classifier import LatentClassifier
-from ._constraints import Constraint, at_least, instance_of, labels_like, none, one_of
+from ._constraints import Constraint, at_least, instance_of, none, one_of
 
 __all__ = ["ClassVAEClassifier"]
 
@@ -35,7 +34,6 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         **LatentEstimator._constraints,
         "alpha": at_least(0.0),
         "class_prior": none | instance_of((list, tuple, np.ndarray), "a list of probabilities"),
-        "classes": none | labels_like,
         "marginalization": one_of(*N_EXACT),
     }
     _network: ClassVar[type[ClassVAE]]
@@ -48,11 +46,14 @@ class ClassVAEClassifier(LatentClassifier, ABC):
     @property
     @abstractmethod
     def _slot_classes(self) -> NDArray[np.int64]:
-        """Index into `classes_` of each slot, (n_slots,)."""
+        """Index into `classes_` of each slot, -1 for one that is of no class, (n_slots,)."""
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities q(y|x), summed over the slots of a class, (n_samples, n_classes)."""
-        return self._sum_slots(self._apply(slot_probabilities, X))
+        probability = self._apply(slot_probabilities, X)
+        member = np.arange(len(self.classes_)) == self._slot_classes[:, None]
+        of_class = np.asarray(probability @ member.astype(probability.dtype))
+        return of_class / of_class.sum(axis=1, keepdims=True)
 
     def sample(self, n_samples: int = 1, label: Any = None) -> NDArray[Any]:
         """Decode draws from the model.
@@ -69,9 +70,9 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
         check_is_fitted(self)
-        prior = self._model.class_probs.cpu().numpy().astype(float)
-        if label is not None:
-            prior = prior * (self._slot_classes == self._code_of(label))
+        slot_classes = self._slot_classes
+        drawn_from = slot_classes >= 0 if label is None else slot_classes == self._code_of(label)
+        prior = self._model.class_probs.cpu().numpy().astype(float) * drawn_from
         rng = check_random_state(self.random_state)
         codes = rng.choice(len(prior), size=self._count(n_samples), p=prior / prior.sum())
         return self._decode(codes, rng.standard_normal((len(codes), self._model.n_latent)))
@@ -100,10 +101,10 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         joint = log_likelihood - kl + model.class_probs.log()[:, None]
         return (q.probs.T * joint).sum(dim=0) + q.entropy()
 
-    def _sum_slots(self, probability: NDArray[Any]) -> NDArray[Any]:
-        """(n, n_slots) -> (n, n_classes)."""
-        member = np.arange(len(self.classes_)) == self._slot_classes[:, None]
-        return np.asarray(probability @ member.astype(probability.dtype))
+    def _slot_probabilities(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """q(y|x) of checked rows, (n, n_slots)."""
+        probability: NDArray[Any] = in_blocks(self._model, slot_probabilities, rows, self._event)
+        return probability
 
     def _all_classes(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Classes, those of the parameter `classes` where it is given, and codes."""
@@ -155,18 +156,11 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         return self._train(
             model,
             partial(m2_loss, beta=self.beta, alpha=self.alpha, n_exact=N_EXACT[self.marginalization]),
-            WithLabeled(rows, self._event, labeled),
+            WithLabeled(rows, self._event, labeled) if len(known) else Rows(rows, self._event),
             max_epochs=epochs,
             rng=rng,
             phase="train",
         )
-
-    def _set_labels(self, rows: NDArray[Any], codes: NDArray[np.int64]) -> None:
-        """Set `labels_` and `label_confidence_`: what is known stands."""
-        probability = self._sum_slots(in_blocks(self._model, slot_probabilities, rows, self._event))
-        known = codes >= 0
-        self.labels_ = join_labels(self.classes_, np.where(known, codes, probability.argmax(axis=1)))
-        self.label_confidence_ = np.where(known, 1.0, probability.max(axis=1)).astype(np.float64)
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         prior = np.asarray(state["class_probs"], dtype=np.float32)

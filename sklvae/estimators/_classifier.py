@@ -21,6 +21,7 @@ class LatentClassifier(ClassifierMixin, LatentEstimator, ABC):
 
     classes_: NDArray[Any]
     classes: Any
+    """All labels allowed, or None: a parameter of most classifiers."""
 
     @abstractmethod
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:

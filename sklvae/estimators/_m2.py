@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from .._labels import join_labels
 from ..nn import M2
 from ._base import auto_epochs
 from ._class_vae import ClassVAEClassifier
+from ._constraints import Constraint, labels_like, none
 
 __all__ = ["M2Classifier"]
 
@@ -108,6 +110,7 @@ class M2Classifier(ClassVAEClassifier):
     """
 
     _network: ClassVar = M2
+    _constraints: ClassVar[dict[str, Constraint]] = {**ClassVAEClassifier._constraints, "classes": none | labels_like}
 
     def __init__(
         self,
@@ -209,5 +212,7 @@ class M2Classifier(ClassVAEClassifier):
         self.classes_ = classes
         if net.interrupted_:
             warnings.warn(f"Training was interrupted after {len(net.history)} of {epochs} epochs.", stacklevel=2)
-        self._set_labels(rows, codes)
+        probability = self._slot_probabilities(rows)
+        self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
+        self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
         return self

@@ -20,7 +20,7 @@ FARTHEST_STEP = 4.0
 START_RADIUS = 10.0
 
 
-def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_epochs: int = 100) -> NDArray[np.float32]:
+def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_epochs: int = 200) -> NDArray[np.float32]:
     """Move points so that neighbors come together and others part.
 
     Stochastic descent on ``-sum_ij w_ij ln q_ij - sum_ij (1 - w_ij) ln (1 - q_ij)`` with
@@ -35,7 +35,7 @@ def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_ep
         Where the points start; it decides how clusters lie to each other.
     seed : int
         Seed of the edges and points drawn.
-    n_epochs : int, default=100
+    n_epochs : int, default=200
         Passes over the edges.
 
     Returns

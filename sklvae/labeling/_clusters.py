@@ -89,11 +89,24 @@ def find_clusters(
     level : int, default=0
         Level the clusters get.
 
+    Returns
+    -------
+    list of Cluster
+
     Raises
     ------
     ValueError
         If the clusterer cannot be told how many clusters to find, cannot predict, or has no centers when
         fitted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.labeling import find_clusters
+    >>> points = np.array([[0.0, 0.0], [9.0, 9.0], [0.0, 1.0], [9.0, 8.0]])
+    >>> clusters = find_clusters(points, np.array([3, 5, 6, 8]), "kmeans", 2, seed=0)
+    >>> sorted((cluster.rows.tolist(), cluster.center.tolist()) for cluster in clusters)
+    [([3, 6], [0.0, 0.5]), ([5, 8], [9.0, 8.5])]
     """
     points = points.astype(np.float64, copy=False)
     estimator = _prepared(clusterer, min(n_clusters, len(points)), seed)

@@ -26,7 +26,6 @@ def gaussian(distance: NDArray[Any], decay: float) -> NDArray[Any]:
 
 
 CONFIDENCES = {"exponential": exponential, "gaussian": gaussian}
-DISTANCES = ("euclidean", "mahalanobis")
 
 
 def confidence_of(cluster: Cluster, confidence: str | Decay, distance: str, decay: float) -> NDArray[Any]:
@@ -56,6 +55,15 @@ def confidence_of(cluster: Cluster, confidence: str | Decay, distance: str, deca
     References
     ----------
     Cluster-label paper, Section 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.labeling import Cluster, confidence_of
+    >>> points = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
+    >>> cluster = Cluster(np.arange(3), points, center=points[0], covariance=np.eye(2), posterior=np.ones(3))
+    >>> confidence_of(cluster, "gaussian", "euclidean", decay=1.0).round(3)
+    array([1.   , 0.368, 0.018])
     """
     if confidence == "posterior":
         return cluster.posterior

@@ -33,6 +33,15 @@ def undecided_rows(spread: NDArray[Any], predicted: NDArray[Any], graph: csr_arr
     -------
     ndarray of shape (n_rows,)
         Most doubtful first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from sklvae.labeling import undecided_rows
+    >>> spread = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
+    >>> undecided_rows(spread, spread, csr_array(np.eye(3)), n_rows=2)
+    array([1, 2])
     """
     doubt = 1 - np.minimum(_margin(spread), _margin(predicted))
     doubt[spread.argmax(axis=1) != predicted.argmax(axis=1)] = 1

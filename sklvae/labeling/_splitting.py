@@ -49,6 +49,22 @@ def ask_clusters(
     References
     ----------
     Cluster-label paper, Section 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.labeling import INVALID, Answer, Query, ask_clusters, find_clusters
+    >>> def split(c, k):
+    ...     return find_clusters(c.points, c.rows, "kmeans", k, seed=0, level=c.level + 1)
+    >>> def query_for(c):
+    ...     return Query(0, c.center, "center", None, cluster=0, level=c.level, round=0, members=c.rows)
+    >>> points = np.array([[0.0], [1.0], [8.0], [9.0]])
+    >>> clusters = find_clusters(points, np.arange(4), "kmeans", 1, seed=0)
+    >>> conversation = ask_clusters(clusters, query_for, split, n_clusters=2, max_depth=1, spare=2)
+    >>> [query.x.tolist() for query in next(conversation)]
+    [[4.5]]
+    >>> sorted(query.x.tolist() for query in conversation.send([Answer(INVALID)]))
+    [[0.5], [8.5]]
     """
     asked: Asked = []
     while clusters:

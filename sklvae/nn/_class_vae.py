@@ -110,7 +110,20 @@ class ClassVAE(nn.Module, ABC):
 
 
 class M2(ClassVAE):
-    """p(x|y,z) p(y) p(z) (Kingma et al., 2014, https://arxiv.org/abs/1406.5298, model M2)."""
+    """p(x|y,z) p(y) p(z) (Kingma et al., 2014, https://arxiv.org/abs/1406.5298, model M2).
+
+    Parameters are those of `ClassVAE`; the decoder takes D = ``n_latent`` + K inputs.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import M2, BernoulliLikelihood
+    >>> networks = torch.nn.Linear(6, 3), torch.nn.Linear(6, 8), torch.nn.Linear(5, 6)
+    >>> model = M2(*networks, BernoulliLikelihood((6,)), torch.ones(3) / 3, n_hidden=8, n_latent=2)
+    >>> z = torch.zeros(4, 2)
+    >>> model.likelihood(z, model.every_y()).mean.shape  # each class with the same z
+    torch.Size([3, 4, 6])
+    """
 
     def prior(self, y: Tensor) -> Independent:
         """p(z) = N(0, I), whatever y is."""
@@ -128,7 +141,20 @@ class M2(ClassVAE):
 
 
 class GMDGM(ClassVAE):
-    """p(x|z) p(z|y) p(y): a mixture of Gaussians in latent space (GM-DGM paper, Equations 3 to 6)."""
+    """p(x|z) p(z|y) p(y): a mixture of Gaussians in latent space (GM-DGM paper, Equations 3 to 6).
+
+    Parameters are those of `ClassVAE`; the decoder takes D = ``n_latent`` inputs.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import GMDGM, BernoulliLikelihood
+    >>> networks = torch.nn.Linear(6, 3), torch.nn.Linear(6, 8), torch.nn.Linear(2, 6)
+    >>> model = GMDGM(*networks, BernoulliLikelihood((6,)), torch.ones(3) / 3, n_hidden=8, n_latent=2)
+    >>> model.set_prior(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0, 0]))
+    >>> model.prior(torch.tensor([1.0, 0.0, 0.0])).mean.tolist()  # of p(z|y=0)
+    [2.0, 3.0]
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -137,6 +163,16 @@ class GMDGM(ClassVAE):
         self.log_scale = nn.Linear(n_classes, self.n_latent, bias=False)
         nn.init.normal_(self.location.weight)
         nn.init.zeros_(self.log_scale.weight)
+        nn.init.zeros_(self.embed_y.weight)  # q(z|x,y) starts as that of a plain VAE
+
+    @torch.no_grad()
+    def set_prior(self, z: Tensor, codes: Tensor) -> None:
+        """Move p(z|y) to the moments of latent vectors (n, n_latent) of known slots (n,); empty slots stay."""
+        for slot in codes.unique().tolist():
+            members = z[codes == slot]
+            self.location.weight[:, slot] = members.mean(dim=0)
+            if len(members) > 1:
+                self.log_scale.weight[:, slot] = members.std(dim=0).clamp_min(0.1).log()
 
     def prior(self, y: Tensor) -> Independent:
         """p(z|y) = N(mu_y, sigma_y^2)."""

@@ -16,6 +16,19 @@ class BernoulliLikelihood(nn.Module):
 
     Grey values in [0, 1] are taken as probabilities, so that ``-log_prob`` is the cross-entropy of the
     papers.
+
+    Parameters
+    ----------
+    event : sequence of int
+        Shape of one sample; ``log_prob`` sums over it, in nats per sample.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import BernoulliLikelihood
+    >>> density = BernoulliLikelihood((6,))(torch.zeros(2, 6))
+    >>> density.log_prob(torch.rand(2, 6))  # 6 ln(1/2), whatever x is
+    tensor([-4.1589, -4.1589])
     """
 
     def __init__(self, event: Sequence[int]) -> None:
@@ -37,6 +50,21 @@ class GaussianLikelihood(nn.Module):
     The networks see standardized inputs, the density is over inputs in their own units. ``sigma`` is
     learned, one number a feature, and kept above `min_sigma` standard deviations: a feature that can be
     predicted exactly would have an infinite density.
+
+    Parameters
+    ----------
+    shift, scale : Tensor of shape (...)
+        Mean and standard deviation of each feature over the training data, in the units of x; their shape is
+        that of one sample. ``log_prob`` sums over it, in nats per sample.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import GaussianLikelihood
+    >>> likelihood = GaussianLikelihood(shift=torch.tensor([10.0, 0.0]), scale=torch.tensor([2.0, 1.0]))
+    >>> density = likelihood(torch.tensor([[0.0, 1.0]]))
+    >>> density.mean, density.stddev  # 1 + min_sigma standard deviations before training
+    (tensor([[10.,  1.]], ...), tensor([[2.0200, 1.0100]], ...))
     """
 
     min_sigma = 0.01

@@ -21,17 +21,70 @@ def dense(n_inputs: int, hidden_units: Sequence[int], n_outputs: int) -> list[nn
 
 
 def mlp_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int) -> nn.Sequential:
-    """(B, ...) -> (B, n_outputs) through dense layers."""
+    """(B, ...) -> (B, n_outputs) through dense layers.
+
+    Parameters
+    ----------
+    event : sequence of int
+        Shape of one sample.
+    hidden_units : sequence of int
+        Widths of the dense hidden layers; none make one linear map.
+    n_outputs : int
+        Width of the output: 2 ``n_latent`` for q(z|x), K for logits of q(y|x).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import mlp_encoder
+    >>> mlp_encoder((8, 8), [32, 16], 4)(torch.zeros(5, 8, 8)).shape
+    torch.Size([5, 4])
+    """
     return nn.Sequential(nn.Flatten(), *dense(prod(event), hidden_units, n_outputs))
 
 
 def mlp_decoder(event: Event, hidden_units: Sequence[int], n_latent: int) -> nn.Sequential:
-    """(B, n_latent) -> (B, ...) through the encoder's layers in reverse."""
+    """(B, n_latent) -> (B, ...) through the encoder's layers in reverse.
+
+    Parameters
+    ----------
+    event : sequence of int
+        Shape of one sample.
+    hidden_units : sequence of int
+        Widths of the dense hidden layers, in the order of the encoder; none make one linear map.
+    n_latent : int
+        Width of the input: ``n_latent``, plus K where the decoder sees y.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import mlp_decoder
+    >>> mlp_decoder((8, 8), [32, 16], 2)(torch.zeros(5, 2)).shape
+    torch.Size([5, 8, 8])
+    """
     return nn.Sequential(*dense(n_latent, hidden_units[::-1], prod(event)), nn.Unflatten(1, tuple(event)))
 
 
 def conv_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int, n_channels: int = 16) -> nn.Sequential:
-    """One down-sampling convolution, then dense layers (cluster-label paper, Section 3.2)."""
+    """One down-sampling convolution, then dense layers (cluster-label paper, Section 3.2).
+
+    Parameters
+    ----------
+    event : sequence of int
+        ``(channels, height, width)`` of one sample, height and width at least 2.
+    hidden_units : sequence of int
+        Widths of the dense hidden layers; none make one linear map.
+    n_outputs : int
+        Width of the output: 2 ``n_latent`` for q(z|x), K for logits of q(y|x).
+    n_channels : int, default=16
+        Channels of the convolution.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import conv_encoder
+    >>> conv_encoder((1, 7, 9), [32], 4)(torch.zeros(5, 1, 7, 9)).shape
+    torch.Size([5, 4])
+    """
     channels, height, width = event
     return nn.Sequential(
         nn.Conv2d(channels, n_channels, kernel_size=4, stride=2, padding=1),
@@ -42,7 +95,26 @@ def conv_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int, n_ch
 
 
 def conv_decoder(event: Event, hidden_units: Sequence[int], n_latent: int, n_channels: int = 16) -> nn.Sequential:
-    """Dense layers, then one up-sampling transposed convolution: the mirror of `conv_encoder`."""
+    """Dense layers, then one up-sampling transposed convolution: the mirror of `conv_encoder`.
+
+    Parameters
+    ----------
+    event : sequence of int
+        ``(channels, height, width)`` of one sample, height and width at least 2.
+    hidden_units : sequence of int
+        Widths of the dense hidden layers, in the order of the encoder; none make one linear map.
+    n_latent : int
+        Width of the input: ``n_latent``, plus K where the decoder sees y.
+    n_channels : int, default=16
+        Channels of the convolution.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import conv_decoder
+    >>> conv_decoder((1, 7, 9), [32], 2)(torch.zeros(5, 2)).shape
+    torch.Size([5, 1, 7, 9])
+    """
     channels, height, width = event
     grid = (n_channels, height // 2, width // 2)
     return nn.Sequential(

@@ -1,6 +1,6 @@
 """Each paper's objective as one function of (module, batch) that returns per-sample terms in nats."""
 
-from ._class_elbo import class_elbo, labeled_bound, m2_loss, unlabeled_bound
+from ._class_elbo import class_elbo, classless_loss, labeled_bound, m2_loss, started_loss, unlabeled_bound
 from ._cluster_label import cluster_label_loss
 from ._elbo import ElboTerms, beta_vae_loss, elbo
 
@@ -8,9 +8,11 @@ __all__ = [
     "ElboTerms",
     "beta_vae_loss",
     "class_elbo",
+    "classless_loss",
     "cluster_label_loss",
     "elbo",
     "labeled_bound",
     "m2_loss",
+    "started_loss",
     "unlabeled_bound",
 ]

@@ -29,7 +29,19 @@ def class_elbo(model: ClassVAE, x: Tensor, y: Tensor, features: Tensor | None = 
     Returns
     -------
     ElboTerms
-        Of the shape to which y and the batch broadcast, in nats.
+        Of the shape to which y and the batch broadcast, in nats per sample.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import M2, BernoulliLikelihood
+    >>> from sklvae.objectives import class_elbo
+    >>> networks = torch.nn.Linear(6, 3), torch.nn.Linear(6, 8), torch.nn.Linear(5, 6)
+    >>> model = M2(*networks, BernoulliLikelihood((6,)), torch.ones(3) / 3, n_hidden=8, n_latent=2)
+    >>> x = torch.rand(4, 6)
+    >>> bound = class_elbo(model, x, model.every_y())
+    >>> bound.kl.shape, bound.z.shape
+    (torch.Size([3, 4]), torch.Size([3, 4, 2]))
     """
     posterior = model.posterior(model.features(x) if features is None else features, y)
     z = posterior.rsample()
@@ -41,11 +53,37 @@ def labeled_bound(
 ) -> Tensor:
     """L(x,y) = E_q[log p(x|z,y)] - beta KL(q(z|x,y) || p(z|y)) + log p(y), in nats.
 
-    Parameters are those of `class_elbo`; every row of y names a class.
+    Parameters
+    ----------
+    model : ClassVAE
+        M2 or GMDGM.
+    x : Tensor of shape (B, ...)
+        A batch.
+    y : Tensor of shape (K, 1, K), (T, B, K), (B, K) or (K,)
+        One-hot classes that broadcast against the batch; every row names a class.
+    beta : float, default=1.0
+        Weight of the KL, per sample.
+    features : Tensor of shape (B, H), optional
+        ``model.features(x)``, where it has been computed.
+
+    Returns
+    -------
+    Tensor
+        Of the shape to which y and the batch broadcast, in nats per sample.
 
     References
     ----------
     GM-DGM paper, Equations 7 and 8; Kingma et al., 2014, Equation 6.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import M2, BernoulliLikelihood
+    >>> from sklvae.objectives import labeled_bound
+    >>> networks = torch.nn.Linear(6, 3), torch.nn.Linear(6, 8), torch.nn.Linear(5, 6)
+    >>> model = M2(*networks, BernoulliLikelihood((6,)), torch.ones(3) / 3, n_hidden=8, n_latent=2)
+    >>> labeled_bound(model, torch.rand(4, 6), model.every_y()).shape  # each class, each row
+    torch.Size([3, 4])
     """
     bound = class_elbo(model, x, y, features)
     return bound.log_likelihood - beta * bound.kl + (y * model.class_probs.log()).sum(dim=-1)
@@ -61,15 +99,33 @@ def unlabeled_bound(model: ClassVAE, x: Tensor, *, beta: float = 1.0, n_exact: i
     x : Tensor of shape (B, ...)
         A batch.
     beta : float, default=1.0
-        Weight of the KL.
+        Weight of the KL, per sample.
     n_exact : int, optional
         How many classes, the most probable ones of each sample, are summed exactly. The rest is estimated from
         one class drawn from it: value and gradient are right on average. None sums over all classes.
+
+    Returns
+    -------
+    Tensor of shape (B,)
+        In nats per sample.
 
     References
     ----------
     GM-DGM paper, Equations 9 and 10. Truncated sum: Liu et al., 2019, "Rao-Blackwellized stochastic gradients
     for discrete distributions".
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import M2, BernoulliLikelihood
+    >>> from sklvae.objectives import labeled_bound, unlabeled_bound
+    >>> networks = torch.nn.Linear(6, 3), torch.nn.Linear(6, 8), torch.nn.Linear(5, 6)
+    >>> model = M2(*networks, BernoulliLikelihood((6,)), torch.ones(3) / 3, n_hidden=8, n_latent=2)
+    >>> x, seed = torch.rand(4, 6), torch.random.get_rng_state()
+    >>> bound = unlabeled_bound(model, x)
+    >>> torch.random.set_rng_state(seed)  # the same draws of z
+    >>> bound <= labeled_bound(model, x, model.every_y()).logsumexp(dim=0)  # equal where q(y|x) ~ exp L(x,y)
+    tensor([True, True, True, True])
     """
     q, features = model.classify(x), model.features(x)
     n_classes = len(model.class_probs)
@@ -93,11 +149,65 @@ def unlabeled_bound(model: ClassVAE, x: Tensor, *, beta: float = 1.0, n_exact: i
     return (weight * (joint - baseline)).sum(dim=0) + baseline + q.entropy()
 
 
+def classless_loss(model: ClassVAE, x: Tensor, *, beta: float) -> dict[str, Tensor]:
+    """The loss of a plain VAE: no class is given, and none inferred.
+
+    Parameters
+    ----------
+    model : ClassVAE
+        M2 or GMDGM.
+    x : Tensor of shape (B, ...)
+        A batch.
+    beta : float
+        Weight of the KL, per sample.
+
+    Returns
+    -------
+    dict of Tensor of shape (B,)
+        Terms in nats per sample; ``loss`` is the one to minimize.
+    """
+    bound = class_elbo(model, x, torch.zeros_like(model.class_probs))
+    return {
+        "loss": beta * bound.kl - bound.log_likelihood,
+        "reconstruction": -bound.log_likelihood,
+        "kl": bound.kl,
+    }
+
+
+def started_loss(
+    model: ClassVAE, x: Tensor, code: Tensor, weight: Tensor, *, beta: float, alpha: float
+) -> dict[str, Tensor]:
+    """w (-L(x,y) - alpha log q(y|x)), for rows that start in a slot y with a weight w.
+
+    Parameters
+    ----------
+    model : ClassVAE
+        M2 or GMDGM.
+    x : Tensor of shape (B, ...)
+        A batch.
+    code : Tensor of shape (B,), int64
+        Slots.
+    weight : Tensor of shape (B,)
+        0 where a row starts nowhere.
+    beta, alpha : float
+        Weights of the KL and of the classification term, per sample.
+
+    Returns
+    -------
+    dict of Tensor of shape (B,)
+        Terms in nats per sample; ``loss`` is the one to minimize.
+    """
+    y = torch.nn.functional.one_hot(code, len(model.class_probs)).to(model.class_probs.dtype)
+    bound = labeled_bound(model, x, y, beta=beta)
+    cross_entropy = -weight * model.classify(x).log_prob(code)
+    return {"loss": -weight * bound + alpha * cross_entropy, "bound": weight * bound, "cross_entropy": cross_entropy}
+
+
 def m2_loss(
     model: ClassVAE,
     x: Tensor,
-    x_labeled: Tensor,
-    code_labeled: Tensor,
+    x_labeled: Tensor | None = None,
+    code_labeled: Tensor | None = None,
     *,
     beta: float,
     alpha: float,
@@ -111,9 +221,9 @@ def m2_loss(
         M2 or GMDGM.
     x : Tensor of shape (B, ...)
         Rows, labeled or not.
-    x_labeled : Tensor of shape (B, ...)
-        Labeled rows.
-    code_labeled : Tensor of shape (B,), int64
+    x_labeled : Tensor of shape (B, ...), optional
+        Labeled rows; None trains without any.
+    code_labeled : Tensor of shape (B,), int64, optional
         Their classes.
     beta, alpha : float
         Weights of the KL and of the classification term, per sample.
@@ -128,8 +238,22 @@ def m2_loss(
     References
     ----------
     GM-DGM paper, Equation 2, with both sums as means.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import M2, BernoulliLikelihood
+    >>> from sklvae.objectives import m2_loss
+    >>> networks = torch.nn.Linear(6, 3), torch.nn.Linear(6, 8), torch.nn.Linear(5, 6)
+    >>> model = M2(*networks, BernoulliLikelihood((6,)), torch.ones(3) / 3, n_hidden=8, n_latent=2)
+    >>> x, x_labeled, code = torch.rand(4, 6), torch.rand(4, 6), torch.tensor([0, 2, 1, 0])
+    >>> terms = m2_loss(model, x, x_labeled, code, beta=1.0, alpha=10.0)
+    >>> {name: tuple(term.shape) for name, term in terms.items()}
+    {'loss': (4,), 'bound': (4,), 'cross_entropy': (4,)}
     """
     bound = unlabeled_bound(model, x, beta=beta, n_exact=n_exact)
+    if x_labeled is None or code_labeled is None:
+        return {"loss": -bound, "bound": bound}
     y = torch.nn.functional.one_hot(code_labeled, len(model.class_probs)).to(bound.dtype)
     labeled = labeled_bound(model, x_labeled, y, beta=beta)
     cross_entropy = -model.classify(x_labeled).log_prob(code_labeled)

@@ -36,6 +36,17 @@ def cluster_label_loss(
     References
     ----------
     Cluster-label paper, Equation 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import VAE, BernoulliLikelihood, ClassifiedVAE, mlp_decoder, mlp_encoder
+    >>> from sklvae.objectives import cluster_label_loss
+    >>> vae = VAE(mlp_encoder((6,), [8], 4), mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
+    >>> code, weight = torch.tensor([2, 0, 0]), torch.tensor([1.0, 0.5, 0.0])
+    >>> terms = cluster_label_loss(ClassifiedVAE(vae, 3), torch.rand(3, 6), code, weight, beta=1.0, gamma=10.0)
+    >>> terms["loss"].shape, terms["cross_entropy"] > 0
+    (torch.Size([3]), tensor([ True,  True, False]))
     """
     bound = elbo(model.vae, x)
     cross_entropy = -weight * model.classify(bound.z).log_prob(code)

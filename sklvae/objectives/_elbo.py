@@ -13,7 +13,15 @@ __all__ = ["ElboTerms", "beta_vae_loss", "elbo"]
 
 
 class ElboTerms(NamedTuple):
-    """Per-sample terms of the bound, each of shape (B,), in nats."""
+    """Per-sample terms of the bound.
+
+    Attributes
+    ----------
+    log_likelihood, kl : Tensor of shape (B,)
+        E_q[log p(x|z)] and KL(q(z|x) || p(z)), in nats per sample.
+    z : Tensor of shape (B, n_latent)
+        The draw they were computed with.
+    """
 
     log_likelihood: Tensor
     kl: Tensor
@@ -23,12 +31,33 @@ class ElboTerms(NamedTuple):
 def elbo(vae: VAE, x: Tensor) -> ElboTerms:
     """log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)), one draw of z.
 
-    Reconstruction is summed over features, KL over latents; nothing is averaged. `z` is the draw, of
-    shape (B, n_latent).
+    Reconstruction is summed over features, KL over latents; nothing is averaged.
+
+    Parameters
+    ----------
+    vae : VAE
+        The network.
+    x : Tensor of shape (B, ...)
+        A batch.
+
+    Returns
+    -------
+    ElboTerms
+        In nats per sample.
 
     References
     ----------
     Kingma and Welling, 2014, Equation 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import VAE, BernoulliLikelihood, mlp_decoder, mlp_encoder
+    >>> from sklvae.objectives import elbo
+    >>> vae = VAE(mlp_encoder((6,), [8], 4), mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
+    >>> log_likelihood, kl, z = elbo(vae, torch.rand(3, 6))
+    >>> (log_likelihood - kl).shape, z.shape, bool((kl >= 0).all())
+    (torch.Size([3]), torch.Size([3, 2]), True)
     """
     posterior = vae.posterior(x)
     z = posterior.rsample()
@@ -38,9 +67,33 @@ def elbo(vae: VAE, x: Tensor) -> ElboTerms:
 def beta_vae_loss(vae: VAE, x: Tensor, *, beta: float) -> dict[str, Tensor]:
     """L_VAE = -E_q[log p(x|z)] + beta KL(q(z|x) || p(z)).
 
+    Parameters
+    ----------
+    vae : VAE
+        The network.
+    x : Tensor of shape (B, ...)
+        A batch.
+    beta : float
+        Weight of the KL, per sample.
+
+    Returns
+    -------
+    dict of Tensor of shape (B,)
+        Terms in nats per sample; ``loss`` is the one to minimize.
+
     References
     ----------
     Higgins et al., 2017, Equation 4; cluster-label paper, Equation 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import VAE, BernoulliLikelihood, mlp_decoder, mlp_encoder
+    >>> from sklvae.objectives import beta_vae_loss
+    >>> vae = VAE(mlp_encoder((6,), [8], 4), mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
+    >>> terms = beta_vae_loss(vae, torch.rand(3, 6), beta=4.0)
+    >>> torch.allclose(terms["loss"], terms["reconstruction"] + 4 * terms["kl"])
+    True
     """
     bound = elbo(vae, x)
     return {

@@ -1,17 +1,19 @@
 import inspect
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_blobs
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 import sklvae
-from sklvae import ClusterLabelVAEClassifier, VariationalAutoencoder
+from sklvae import ClusterLabelVAEClassifier, GMDGMClassifier, M2Classifier, VariationalAutoencoder
 
 ESTIMATORS = [
     VariationalAutoencoder(max_epochs=5, hidden_units=(32,)),
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64),
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64, propagation="cluster"),
+    M2Classifier(max_epochs=30, hidden_units=(32,), batch_size=64),
+    GMDGMClassifier(max_epochs=10, hidden_units=(32,), batch_size=64, n_extra=1),
 ]
 
 EXPECTED_FAILURES = {
@@ -23,7 +25,7 @@ EXPECTED_FAILURES = {
 
 
 def expected_failures(estimator):
-    return EXPECTED_FAILURES if isinstance(estimator, ClusterLabelVAEClassifier) else {}
+    return EXPECTED_FAILURES if isinstance(estimator, ClassifierMixin) else {}
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)

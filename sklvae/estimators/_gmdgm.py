@@ -1,0 +1,375 @@
+"""The Gaussian-mixture deep generative model."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from .._labels import UNLABELED, label_kind
+from ..graph import knn_graph, principal_points
+from ..labeling import Answer, Oracle, Query, QueryBatch, consult
+from ..nn import GMDGM, ClassVAE
+from ..objectives import classless_loss, started_loss
+from ..training import Rows, fresh_seed, in_blocks
+from ._base import auto_epochs
+from ._class_vae import ClassVAEClassifier, slot_probabilities
+from ._constraints import Constraint, at_least, one_of
+from ._input import feature_moments
+from ._propagation import N_MEMBERS
+from ._slots import collapse_symptom, find_slots, slot_names
+
+__all__ = ["GMDGMClassifier"]
+
+PHASES = {"pretrain": (4000, 200), "start": (2000, 100), "train": (1000, 50)}
+"""Steps of each phase, and the most epochs they may take."""
+
+
+class GMDGMClassifier(ClassVAEClassifier):
+    """Classes with labels and classes without any, together: a Gaussian mixture in latent space.
+
+    The model is p(x|z) p(z|y) p(y), with p(z|y) a Gaussian. Every class that has a label gets a slot y, and
+    there are `n_extra` slots beside them for classes that nobody has labeled. A VAE is trained on all rows;
+    clusters of its latent space, drawn together by a graph of neighbors and matched with the labels, start the
+    slots; then the bounds are maximized, as in `M2Classifier`. Without any label this is clustering.
+
+    Parameters
+    ----------
+    n_extra : int, default=10
+        Slots for classes without labels. More than there are such classes does no harm: a class may fill
+        several.
+    alpha : float, default=50.0
+        Weight of the classification term, in nats per sample.
+    class_prior : array-like of shape (n_slots,), default=None
+        p(y) of the slots, the known classes, sorted, first; None gives an extra slot half of what a known
+        class gets (the paper's split).
+    marginalization : {"exact", "truncated"}, default="exact"
+        As in `M2Classifier`.
+    pretrain_epochs : int or "auto", default="auto"
+        Epochs without slots; "auto" is about 4000 steps, at most 200 epochs.
+    n_latent : int, default=10
+        Latent dimensions.
+    beta : float, default=1.0
+        Weight of the KL, per sample.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        As in `VariationalAutoencoder`.
+    encoder : {"auto", "mlp", "conv"} or callable, default="auto"
+        As in `VariationalAutoencoder`. A callable makes q(y|x) and the part of q(z|x,y) that sees x.
+    hidden_units : tuple of int, default=(500, 500)
+        Widths of the dense hidden layers.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of flat rows that are images.
+    batch_size : int, default=256
+        Samples per step, and as many labeled ones, drawn with replacement.
+    max_epochs : int or "auto", default="auto"
+        At most so many epochs in any one phase; "auto" sets no such limit.
+    lr : float, default=1e-3
+        Learning rate.
+    optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
+        From torch.
+    device : str or torch.device, default="auto"
+        "auto" is a GPU if there is one.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the matrix products in training; "auto" is bfloat16 where the processor has it.
+    random_state : int, RandomState or None, default=None
+        Decides everything random.
+    verbose : int, default=0
+        1 shows a progress bar.
+    callbacks : list of skorch callbacks, default=None
+        Called in training.
+    warm_start : bool, default=False
+        Go on from the network of the last fit, if the slots are the same; name the classes in `classes` so that
+        they are.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Names of all classes, known and found, sorted. A found slot that holds no training row is no class.
+    known_classes_ : ndarray of shape (n_known,)
+        Classes that had a label in y.
+    found_classes_ : ndarray of shape (n_found,)
+        Names of the others: integers beyond the known ones, or "found_0", "found_1", ...; the class's own
+        name once `cluster_and_label` or an oracle has given it.
+    slots_ : ndarray of shape (n_slots,)
+        Name of the class of each slot.
+    slot_sizes_ : ndarray of shape (n_slots,)
+        Training rows in each slot.
+    labels_ : ndarray of shape (n_samples,)
+        A class for every training row: the known one, or else the most probable one.
+    label_confidence_ : ndarray of shape (n_samples,)
+        q(y|x) of each label; 1 for a known one.
+    answers_ : list of Answer
+        What an oracle said of the found slots.
+    n_queries_ : int
+        Questions asked, one a found slot.
+    history_ : list of dict
+        A record an epoch; terms in nats per sample.
+    net_ : skorch.NeuralNet
+        The net that was trained.
+    likelihood_ : str
+        The likelihood in use.
+    n_features_in_ : int
+        Values per sample.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Column names, where X had them.
+
+    References
+    ----------
+    Willetts et al., 2018, "Semi-unsupervised learning using deep generative models" (GM-DGM paper), Equations 2
+    to 10. Start from a clustered VAE: Jiang et al., 2017, "Variational deep embedding".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklvae import GMDGMClassifier
+    >>> X, truth = make_blobs(n_samples=200, centers=4, n_features=5, random_state=0)
+    >>> y = np.where((truth < 2) & (np.arange(200) < 40), truth, -1)  # nobody has labeled classes 2 and 3
+    >>> model = GMDGMClassifier(n_extra=2, n_latent=2, hidden_units=(32,), max_epochs=30, random_state=0).fit(X, y)
+    >>> model.known_classes_, model.found_classes_
+    (array([0, 1]), array([2, 3]))
+    """
+
+    __metadata_request__fit: ClassVar = {"oracle": True}
+
+    _network: ClassVar = GMDGM
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **ClassVAEClassifier._constraints,
+        "n_extra": at_least(0, int),
+        "pretrain_epochs": at_least(1, int) | one_of("auto"),
+    }
+    classes = None  # a class without a label is found, not declared
+
+    def __init__(
+        self,
+        *,
+        n_extra: int = 10,
+        alpha: float = 50.0,
+        class_prior: Any = None,
+        marginalization: str = "exact",
+        pretrain_epochs: int | str = "auto",
+        n_latent: int = 10,
+        beta: float = 1.0,
+        likelihood: str = "auto",
+        encoder: Any = "auto",
+        hidden_units: tuple[int, ...] = (500, 500),
+        image_shape: tuple[int, ...] | None = None,
+        batch_size: int = 256,
+        max_epochs: int | str = "auto",
+        lr: float = 1e-3,
+        optimizer: Any = "adam",
+        device: Any = "auto",
+        precision: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: list[Any] | None = None,
+        warm_start: bool = False,
+    ) -> None:
+        self.n_extra = n_extra
+        self.alpha = alpha
+        self.class_prior = class_prior
+        self.marginalization = marginalization
+        self.pretrain_epochs = pretrain_epochs
+        self.n_latent = n_latent
+        self.beta = beta
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.hidden_units = hidden_units
+        self.image_shape = image_shape
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.optimizer = optimizer
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+
+    @property
+    def n_queries_(self) -> int:
+        """Questions asked; an answer INVALID or SKIP costs one too."""
+        return len(self.answers_)
+
+    @property
+    def _slot_classes(self) -> NDArray[np.int64]:
+        return np.where(self._used, np.searchsorted(self.classes_, self.slots_), UNLABELED)
+
+    @property
+    def _used(self) -> NDArray[np.bool_]:
+        """Slots that are classes: the known ones, and the found ones that hold rows."""
+        return (np.arange(len(self.slots_)) < len(self.known_classes_)) | (self.slot_sizes_ > 0)
+
+    @property
+    def found_classes_(self) -> NDArray[Any]:
+        """Names of the classes of the extra slots that hold rows, sorted."""
+        n_known = len(self.known_classes_)
+        return np.asarray(np.unique(self.slots_[n_known:][self._used[n_known:]]))
+
+    def _n_decoder_inputs(self, n_slots: int) -> int:
+        return self.n_latent
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, *, oracle: Oracle | None = None) -> Self:
+        """Train on X, partly labeled by y, and ask what the found slots are.
+
+        An interruption from the keyboard ends the phase it comes in early, with a warning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            float, or uint8 pixels, which count as fractions of 255.
+        y : array-like of shape (n_samples,), default=None
+            Labels, sparse in some classes and absent in others: -1 for unlabeled rows, or an object array with
+            -1, None or nan for them.
+        oracle : callable, default=None
+            ``answers = oracle(queries)``, see `sklvae.labeling`: asked once about the decoded center of every
+            found slot that holds rows. INVALID and SKIP leave the slot its name.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or an answer is wrong, or there are fewer than two slots.
+        OracleError
+            If the oracle raises. What it answered before is in `answers_`, and the model is trained.
+        NonFiniteLossError
+            A ValueError: if the loss becomes infinite or nan.
+        """
+        previous = (self._model, self.known_classes_) if self.warm_start and hasattr(self, "net_") else None
+        rows, rng = self._start(X)
+        known, codes = np.empty(0, dtype=np.int64), np.full(len(rows), UNLABELED)
+        if y is not None:
+            known, codes = self._known_labels(y, len(rows))
+        names = slot_names(known, self.n_extra)
+        prior = np.array([2.0] * len(known) + [1.0] * self.n_extra)
+        prior = self._checked_prior(prior / prior.sum(), f"the {len(names)} slots {names.tolist()}")
+        model = self._same_model(previous, known, prior)
+        if model is None:
+            self.history_: list[dict[str, Any]] = []
+            model = self._build_class_vae(rows, rng, prior)
+            self._start_slots(model, rows, codes, len(known), rng)
+        self._train_bounds(model, rows, codes, rng, self._epochs("train", len(rows)))
+        self.known_classes_: NDArray[Any] = known
+        probability = self._slot_probabilities(rows)
+        self._row_slots = np.where(codes >= 0, codes, probability.argmax(axis=1))
+        self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
+        self.slot_sizes_ = np.bincount(self._row_slots, minlength=len(names))
+        self._name_slots(names.tolist())
+        unlabeled = np.bincount(self._row_slots[codes < 0], minlength=len(names))
+        symptom = collapse_symptom(unlabeled, len(known))
+        if symptom:
+            warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=2)
+        self.answers_: list[Answer] = []
+        if oracle is not None:
+            self._ask(oracle, probability)
+        return self
+
+    def cluster_and_label(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Name found slots by the labels of a few rows: each gets the most common one among its rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, of the training data or others.
+        y : array-like of shape (n_samples,)
+            Their labels, as in `fit`. A slot that holds no labeled row keeps its name; known classes keep theirs.
+
+        Returns
+        -------
+        self
+        """
+        classes, codes = self._known_labels(y, len(X))  # type: ignore[arg-type]
+        slots = self._apply(slot_probabilities, X).argmax(axis=1)
+        names = self.slots_.tolist()
+        for slot in range(len(self.known_classes_), len(names)):
+            votes = codes[(slots == slot) & (codes >= 0)]
+            if len(votes):
+                names[slot] = classes[np.bincount(votes).argmax()].item()
+        self._name_slots(names)
+        return self
+
+    def _same_model(
+        self, previous: tuple[ClassVAE, NDArray[Any]] | None, known: NDArray[Any], prior: NDArray[np.float32]
+    ) -> ClassVAE | None:
+        """The network of the last fit, if it has these slots."""
+        if previous is None or not np.array_equal(previous[1], known):
+            return None
+        if len(previous[0].class_probs) != len(prior):
+            return None
+        previous[0].class_probs.copy_(torch.from_numpy(prior))
+        return previous[0]
+
+    def _epochs(self, phase: str, n_samples: int) -> int:
+        epochs: Any = self.pretrain_epochs if phase == "pretrain" else "auto"
+        if epochs == "auto":
+            epochs = auto_epochs(n_samples, self.batch_size, *PHASES[phase])
+        return int(epochs if self.max_epochs == "auto" else min(epochs, self.max_epochs))
+
+    def _start_slots(
+        self, model: Any, rows: NDArray[Any], codes: NDArray[np.int64], n_known: int, rng: np.random.RandomState
+    ) -> None:
+        """Pretrain a plain VAE, cluster it, and teach the slots to the network."""
+        phase = partial(self._train_phase, model, rng=rng)
+        phase("pretrain", partial(classless_loss, beta=self.beta), Rows(rows, self._event))
+        z = in_blocks(model, encode_without_class, rows, self._event)
+        scale = 1.0 if len(self._event) == 3 else feature_moments(rows, shared=False)[1]
+        graph = knn_graph(principal_points(rows, scale)) + knn_graph(z)
+        slots = find_slots(graph, z, codes, n_known, len(model.class_probs), fresh_seed(rng))
+        placed = slots >= 0
+        device = self._device
+        model.set_prior(torch.from_numpy(z[placed]).to(device).float(), torch.from_numpy(slots[placed]).to(device))
+        started = Rows(rows, self._event, code=np.maximum(slots, 0), weight=placed.astype(np.float32))
+        phase("start", partial(started_loss, beta=self.beta, alpha=self.alpha), started)
+
+    def _train_phase(self, model: ClassVAE, phase: str, objective: Any, rows: Rows, rng: np.random.RandomState) -> None:
+        epochs = self._epochs(phase, len(rows))
+        net = self._train(model, objective, rows, max_epochs=epochs, rng=rng, phase=phase)
+        if net.interrupted_:
+            warnings.warn(f"Interrupted in phase {phase!r} after {len(net.history)} of {epochs} epochs.", stacklevel=4)
+
+    def _name_slots(self, names: list[Any]) -> None:
+        """Give slots names; the labels spread follow."""
+        if len({label_kind(name) for name in names}) > 1:  # numbers were found beside strings
+            names = [str(name) for name in names]
+        self.slots_ = np.array(names)
+        self.classes_ = np.unique(self.slots_[self._used])
+        self.labels_ = self.slots_[self._row_slots]
+
+    def _ask(self, oracle: Oracle, probability: NDArray[Any]) -> None:
+        """Ask about the decoded center of every found slot that holds rows."""
+        asked = [k for k in range(len(self.known_classes_), len(self.slots_)) if self.slot_sizes_[k]]
+        if not asked:
+            return
+        centers = self._decode(np.array(asked), np.zeros((len(asked), self._model.n_latent)))
+        queries = []
+        for number, (slot, x) in enumerate(zip(asked, centers, strict=True)):
+            members = np.flatnonzero(self._row_slots == slot)
+            members = members[np.argsort(-probability[members, slot], kind="stable")][:N_MEMBERS]
+            queries.append(Query(number, x, "center", None, slot, 0, 0, members=members))
+        kinds = {label_kind(label) for label in self.known_classes_.tolist()}
+        answers = consult(oracle, QueryBatch(queries), self.answers_, kinds=kinds)
+        names = self.slots_.tolist()
+        for slot, answer in zip(asked, answers, strict=True):
+            if answer.is_label:
+                names[slot] = answer.label
+        self._name_slots(names)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+
+def encode_without_class(model: ClassVAE, x: Tensor) -> Tensor:
+    """Posterior means of the plain VAE, (B, n_latent)."""
+    mean: Tensor = model.posterior(model.features(x), torch.zeros_like(model.class_probs)).mean
+    return mean

@@ -1,0 +1,160 @@
+"""Which slot a row starts in: clusters of an embedding, matched with the labels that are known."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from .._labels import UNLABELED
+from ..graph import neighbor_embedding
+
+__all__ = ["collapse_symptom", "find_slots", "slot_names"]
+
+OVER = 3
+"""Clusters for each slot: small ones are pure, and those that belong together are merged on the graph."""
+
+SPARSE_SHARE = 0.25
+"""A cluster with less than this share of a class's usual density of labels is not of that class."""
+
+FULL_SHARE, EMPTY_SHARE = 0.8, 0.01
+"""One slot that holds more than the first, or found slots that together hold less than the second, are a symptom."""
+
+STRAYS = 0.1
+"""A cluster with less than this share of a class's labels says nothing about their density."""
+
+
+def find_slots(
+    graph: csr_array, z: NDArray[Any], codes: NDArray[np.int64], n_known: int, n_slots: int, seed: int
+) -> NDArray[np.int64]:
+    """Give every row a slot: of the known class it seems to be of, or a found one.
+
+    Latent vectors are drawn together along the graph and clustered, more finely than there are slots. Clusters in
+    which the labels of a class are dense get the slot of that class; the others are merged where the graph
+    connects them most.
+
+    Parameters
+    ----------
+    graph : csr_array of shape (n, n)
+        Neighbors of the rows.
+    z : ndarray of shape (n, n_latent)
+        Latent vectors.
+    codes : ndarray of shape (n,)
+        Known classes 0 to ``n_known - 1``, -1 where unlabeled.
+    n_known, n_slots : int
+        Slots of known classes, which come first, and all slots.
+    seed : int
+        Decides everything random.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Slots; -1 for rows of no known class if there are no other slots. A known label stands.
+    """
+    points = neighbor_embedding(graph, z, seed=seed).astype(np.float64)
+    mixture = GaussianMixture(min(OVER * n_slots, len(z)), reg_covar=1e-3, n_init=2, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a start, not a result
+        clusters = mixture.fit_predict(points)
+    owner = owners(clusters, codes, n_known)
+    found = np.flatnonzero(owner < 0)
+    owner[found] = n_known + merged(graph, clusters, found, n_slots - n_known)
+    owner[owner >= n_slots] = UNLABELED
+    return np.where(codes >= 0, codes, owner[clusters])
+
+
+def owners(clusters: NDArray[np.int64], codes: NDArray[np.int64], n_known: int) -> NDArray[np.int64]:
+    """The known class of each cluster, -1 where labels are much sparser than elsewhere in that class."""
+    size = np.bincount(clusters)
+    labels = np.zeros((n_known, len(size)))
+    labeled = codes >= 0
+    np.add.at(labels, (codes[labeled], clusters[labeled]), 1)
+    if not labels.size:
+        return np.full(len(size), UNLABELED)
+    share = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1)
+    density = labels / np.maximum(size, 1)
+    usual = np.where(share >= STRAYS, density, 0).max(axis=1)
+    owner = share.argmax(axis=0)
+    dense = density[owner, range(len(size))] > SPARSE_SHARE * np.maximum(usual[owner], np.finfo(float).tiny)
+    return np.where(dense, owner, UNLABELED)
+
+
+def merged(graph: csr_array, clusters: NDArray[np.int64], found: NDArray[np.int64], n_groups: int) -> NDArray[np.int64]:
+    """Merge the clusters `found` into at most `n_groups`, always the two that are connected most.
+
+    Connection is the weight of the edges between two groups, over the weight of all edges of the smaller one.
+    """
+    member = csr_array((np.ones(len(clusters)), (np.arange(len(clusters)), clusters)))
+    weight = (member.T @ graph @ member).toarray()
+    group = {int(cluster): [int(cluster)] for cluster in found}
+    while len(group) > max(n_groups, 1):
+        names = list(group)
+        between = weight[np.ix_(names, names)]
+        volume = weight[names].sum(axis=1)
+        connection = between / np.maximum(np.minimum.outer(volume, volume), np.finfo(float).tiny)
+        i, j = np.unravel_index(np.triu(connection, 1).argmax(), connection.shape)
+        if i == j:  # nothing is connected any more
+            i, j = 0, 1
+        keep, drop = names[i], names[j]
+        weight[keep] += weight[drop]
+        weight[:, keep] += weight[:, drop]
+        group[keep] += group.pop(drop)
+    ranked = sorted(group.values(), key=lambda members: -np.isin(clusters, members).sum())
+    place = {cluster: number for number, members in enumerate(ranked) for cluster in members}
+    return np.array([place[int(cluster)] for cluster in found], dtype=np.int64)
+
+
+def slot_names(known: NDArray[Any], n_extra: int) -> NDArray[Any]:
+    """Names of the slots: the known classes, then new names of the same kind.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two slots, or no names of that kind are left.
+    """
+    if len(known) + n_extra < 2:
+        raise ValueError(
+            f"GMDGMClassifier: there must be at least 2 slots, got {len(known)} known class(es) and "
+            f"n_extra={n_extra}. Raise n_extra, or label rows of more classes."
+        )
+    if not len(known):
+        return np.arange(n_extra)
+    if known.dtype.kind in "US":
+        return np.concatenate([known, np.array([f"found_{i}" for i in range(n_extra)], dtype=str)])
+    if known.dtype.kind == "b" and n_extra:
+        raise ValueError(
+            "GMDGMClassifier: found classes get names of the kind of those in y, but there are only two booleans. "
+            "Give y as integers or strings."
+        )
+    known = known.astype(np.int64) if known.dtype.kind == "u" else known
+    return np.concatenate([known, known.max() + 1 + np.arange(n_extra)]).astype(known.dtype)
+
+
+def collapse_symptom(sizes: NDArray[np.int64], n_known: int) -> str | None:
+    """Say what is wrong with slots of these sizes, and what to change; None if nothing is.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (n_slots,)
+        Unlabeled rows in each slot, known classes first.
+    n_known : int
+        Slots of known classes.
+    """
+    share = sizes / max(sizes.sum(), 1)
+    n_extra = len(sizes) - n_known
+    if share.max() > FULL_SHARE:
+        return (
+            f"the slots have collapsed: one holds {share.max():.0%} of the unlabeled rows. If no class is that "
+            "large, train longer before the slots start (pretrain_epochs), lower beta, or scale X."
+        )
+    if sizes.sum() and n_known and n_extra and share[n_known:].sum() < EMPTY_SHARE:
+        return (
+            f"the {n_extra} extra slots hold {share[n_known:].sum():.1%} of the unlabeled rows. If there are classes "
+            "without labels, raise their class_prior or lower alpha; if there are none, use n_extra=0."
+        )
+    return None
