@@ -14,7 +14,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from ._labels import UNLABELED, split_labels
 from .labeling import INVALID, SKIP, Answer, Query
 
-__all__ = ["plot_latent", "plot_queries"]
+__all__ = ["plot_classes", "plot_latent", "plot_queries"]
 
 INK, PALE, BAR, WARNING = "#1a1a1a", "#8a8a8a", "#4878a8", "#c8402a"
 REPLY_COLORS = {INVALID: WARNING, SKIP: PALE}
@@ -177,6 +177,61 @@ def plot_latent(
     return ax
 
 
+def plot_classes(
+    classifier: Any, *, n_styles: int = 10, image_shape: Sequence[int] | None = None, figure: Any = None
+) -> Any:
+    """Draw decoded samples of every class, a class a row.
+
+    Samples of a column share their style (the same noise in latent space), where the `random_state` of the
+    classifier is an integer.
+
+    Parameters
+    ----------
+    classifier : estimator
+        Fitted, with `classes_` and ``sample(n_samples, label=...)``, such as `GMDGMClassifier`.
+    n_styles : int, default=10
+        Samples of a class.
+    image_shape : tuple of int, optional
+        (height, width) or (channels, height, width) of the samples, where they are flat.
+    figure : matplotlib Figure or SubFigure, optional
+        What to draw in; a new Figure otherwise.
+
+    Returns
+    -------
+    Figure
+        The figure, to be shown by a notebook or written with ``figure.savefig(path)``.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If `image_shape` is not that of the samples.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklvae import M2Classifier
+    >>> from sklvae.plotting import plot_classes
+    >>> X, y = load_digits(n_class=3, return_X_y=True)
+    >>> model = M2Classifier(max_epochs=1, hidden_units=(16,), random_state=0).fit(X / 16, y)
+    >>> len(plot_classes(model, n_styles=4, image_shape=(8, 8)).axes)
+    12
+    """
+    Figure = _figure_class()
+    classes = classifier.classes_.tolist()
+    samples = np.concatenate([classifier.sample(n_styles, label=label) for label in classes])
+    shades = _shades(samples, image_shape)
+    if figure is None:
+        figure = Figure(figsize=(CELL_WIDTH * n_styles + 0.6, CELL_WIDTH * len(classes)), layout="constrained")
+    grid = figure.subplots(len(classes), n_styles, squeeze=False)
+    for axes, x in zip(grid.flat, shades, strict=True):
+        _draw_input(axes, x)
+    for axes, label in zip(grid[:, 0], classes, strict=True):
+        axes.set_ylabel(str(label), rotation=0, ha="right", va="center", color=INK)
+    return figure
+
+
 def _figure_class() -> Any:
     try:
         from matplotlib.figure import Figure
@@ -197,7 +252,7 @@ def _shades(inputs: Sequence[NDArray[Any]], image_shape: Sequence[int] | None) -
     if image_shape is not None:
         if np.prod(image_shape) != x[0].size:
             raise ValueError(
-                f"plot_queries: image_shape {tuple(image_shape)} does not fit inputs of shape {x[0].shape}. "
+                f"image_shape {tuple(image_shape)} does not fit inputs of shape {x[0].shape}. "
                 "Give the (height, width) or (channels, height, width) that they have."
             )
         x = x.reshape(len(x), *image_shape)

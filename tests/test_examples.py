@@ -37,3 +37,12 @@ def test_search_options_prints_candidates_from_best_to_worst():
     assert accuracies == sorted(accuracies, reverse=True)
     (test_accuracy,) = re.findall(r"^test accuracy ([\d.]+)%$", printed, re.MULTILINE)
     assert float(test_accuracy) > 30  # chance is 10
+
+
+def test_find_classes_names_what_it_found_and_leaves_a_picture(tmp_path):
+    printed = output_of("find_classes.py", "--quick", "--output", tmp_path)
+    assert "known classes: [0, 1, 2, 8, 9]" in printed
+    (before,) = re.findall(r"test purity: ([\d.]+)%", printed)
+    (after,) = re.findall(r"test accuracy after \d+ more labels: ([\d.]+)%", printed)
+    assert min(float(before), float(after)) > 50  # chance is 10
+    assert (tmp_path / "find_classes.png").read_bytes()[:4] == b"\x89PNG"

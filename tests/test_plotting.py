@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sklvae import INVALID, SKIP
 from sklvae.labeling import Answer, Query
-from sklvae.plotting import plot_latent, plot_queries
+from sklvae.plotting import plot_classes, plot_latent, plot_queries
 
 
 def answer(number, label, x, confidence=1.0, round=0):
@@ -183,3 +183,24 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     for call in (lambda: plot_queries(FIVE), lambda: plot_latent(np.eye(3))):
         with pytest.raises(ImportError, match=r'pip install "sklvae\[plot\]"'):
             call()
+
+
+class Painter:
+    """Samples of class k are images that are all k."""
+
+    classes_ = np.array([1, 3])
+
+    def sample(self, n_samples, label):
+        return np.full((n_samples, 6), float(label))
+
+
+def test_every_class_is_a_row_of_its_samples():
+    figure = plot_classes(Painter(), n_styles=4, image_shape=(2, 3))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["1", "", "", "", "3", "", "", ""]
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    assert all(image.shape == (2, 3) for image in shown)
+    np.testing.assert_allclose([image.mean() for image in shown], [1 / 3] * 4 + [1.0] * 4)
+    given = Figure()
+    assert plot_classes(Painter(), n_styles=2, image_shape=(2, 3), figure=given) is given
+    with pytest.raises(ValueError, match=r"image_shape \(2, 2\) does not fit"):
+        plot_classes(Painter(), image_shape=(2, 2))

@@ -120,8 +120,8 @@ class M2(ClassVAE):
     >>> from sklvae.nn import M2, BernoulliLikelihood
     >>> networks = torch.nn.Linear(6, 3), torch.nn.Linear(6, 8), torch.nn.Linear(5, 6)
     >>> model = M2(*networks, BernoulliLikelihood((6,)), torch.ones(3) / 3, n_hidden=8, n_latent=2)
-    >>> z = torch.zeros(4, 2)
-    >>> model.likelihood(z, model.every_y()).mean.shape  # each class with the same z
+    >>> z = torch.randn(4, 2).expand(3, 4, 2)
+    >>> model.likelihood(z, model.every_y()).mean.shape  # the same z with each class
     torch.Size([3, 4, 6])
     """
 
@@ -131,12 +131,13 @@ class M2(ClassVAE):
 
     def likelihood(self, z: Tensor, y: Tensor) -> Independent:
         """p(x|y,z): the decoder sees both."""
-        return self._observe(torch.cat([z, y.expand(*z.shape[:-1], y.shape[-1])], dim=-1))
+        batch = torch.broadcast_shapes(z.shape[:-1], y.shape[:-1])
+        return self._observe(torch.cat([part.expand(*batch, -1) for part in (z, y)], dim=-1))
 
     def decode(self, z: Tensor) -> Tensor:
         """E[x|z] = sum_y p(y) E[x|y,z], (B, ...)."""
         every_y = self.every_y()
-        means = self.likelihood(z.expand(len(every_y), *z.shape), every_y).mean  # (K, B, ...)
+        means = self.likelihood(z, every_y).mean  # (K, B, ...)
         return torch.einsum("k,k...->...", self.class_probs, means)
 
 

@@ -63,8 +63,8 @@ class GaussianLikelihood(nn.Module):
     >>> from sklvae.nn import GaussianLikelihood
     >>> likelihood = GaussianLikelihood(shift=torch.tensor([10.0, 0.0]), scale=torch.tensor([2.0, 1.0]))
     >>> density = likelihood(torch.tensor([[0.0, 1.0]]))
-    >>> density.mean, density.stddev  # 1 + min_sigma standard deviations before training
-    (tensor([[10.,  1.]], ...), tensor([[2.0200, 1.0100]], ...))
+    >>> density.mean, density.stddev.detach()  # before training, 1 + min_sigma standard deviations
+    (tensor([[10.,  1.]]), tensor([[2.0200, 1.0100]]))
     """
 
     min_sigma = 0.01

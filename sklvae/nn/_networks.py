@@ -28,7 +28,7 @@ def mlp_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int) -> nn
     event : sequence of int
         Shape of one sample.
     hidden_units : sequence of int
-        Widths of the dense hidden layers; none make one linear map.
+        Widths of the dense hidden layers; may be empty.
     n_outputs : int
         Width of the output: 2 ``n_latent`` for q(z|x), K for logits of q(y|x).
 
@@ -50,9 +50,9 @@ def mlp_decoder(event: Event, hidden_units: Sequence[int], n_latent: int) -> nn.
     event : sequence of int
         Shape of one sample.
     hidden_units : sequence of int
-        Widths of the dense hidden layers, in the order of the encoder; none make one linear map.
+        Widths of the dense hidden layers, in the order of the encoder; may be empty.
     n_latent : int
-        Width of the input: ``n_latent``, plus K where the decoder sees y.
+        Width of the input: the latent dimensions, plus K where the decoder sees y.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def conv_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int, n_ch
     event : sequence of int
         ``(channels, height, width)`` of one sample, height and width at least 2.
     hidden_units : sequence of int
-        Widths of the dense hidden layers; none make one linear map.
+        Widths of the dense hidden layers; may be empty.
     n_outputs : int
         Width of the output: 2 ``n_latent`` for q(z|x), K for logits of q(y|x).
     n_channels : int, default=16
@@ -102,9 +102,9 @@ def conv_decoder(event: Event, hidden_units: Sequence[int], n_latent: int, n_cha
     event : sequence of int
         ``(channels, height, width)`` of one sample, height and width at least 2.
     hidden_units : sequence of int
-        Widths of the dense hidden layers, in the order of the encoder; none make one linear map.
+        Widths of the dense hidden layers, in the order of the encoder; may be empty.
     n_latent : int
-        Width of the input: ``n_latent``, plus K where the decoder sees y.
+        Width of the input: the latent dimensions, plus K where the decoder sees y.
     n_channels : int, default=16
         Channels of the convolution.
 

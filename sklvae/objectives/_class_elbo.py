@@ -9,7 +9,7 @@ from torch.distributions import kl_divergence
 from ..nn import ClassVAE
 from ._elbo import ElboTerms
 
-__all__ = ["class_elbo", "labeled_bound", "m2_loss", "unlabeled_bound"]
+__all__ = ["class_elbo", "classless_loss", "labeled_bound", "m2_loss", "started_loss", "unlabeled_bound"]
 
 
 def class_elbo(model: ClassVAE, x: Tensor, y: Tensor, features: Tensor | None = None) -> ElboTerms:
@@ -121,9 +121,9 @@ def unlabeled_bound(model: ClassVAE, x: Tensor, *, beta: float = 1.0, n_exact: i
     >>> from sklvae.objectives import labeled_bound, unlabeled_bound
     >>> networks = torch.nn.Linear(6, 3), torch.nn.Linear(6, 8), torch.nn.Linear(5, 6)
     >>> model = M2(*networks, BernoulliLikelihood((6,)), torch.ones(3) / 3, n_hidden=8, n_latent=2)
-    >>> x, seed = torch.rand(4, 6), torch.random.get_rng_state()
+    >>> x, state = torch.rand(4, 6), torch.random.get_rng_state()
     >>> bound = unlabeled_bound(model, x)
-    >>> torch.random.set_rng_state(seed)  # the same draws of z
+    >>> torch.random.set_rng_state(state)  # the same draws of z
     >>> bound <= labeled_bound(model, x, model.every_y()).logsumexp(dim=0)  # equal where q(y|x) ~ exp L(x,y)
     tensor([True, True, True, True])
     """
