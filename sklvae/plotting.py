@@ -221,7 +221,7 @@ def plot_classes(
     Figure = _figure_class()
     classes = classifier.classes_.tolist()
     samples = np.concatenate([classifier.sample(n_styles, label=label) for label in classes])
-    shades = _shades(samples, image_shape)
+    shades = _shades(list(samples), image_shape)
     if figure is None:
         figure = Figure(figsize=(CELL_WIDTH * n_styles + 0.6, CELL_WIDTH * len(classes)), layout="constrained")
     grid = figure.subplots(len(classes), n_styles, squeeze=False)

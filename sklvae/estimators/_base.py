@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -52,7 +53,7 @@ from ._constraints import (
 from ._input import check_rows, constant, event_shape, feature_moments, sample_shape, within_unit
 from ._persistence import PersistenceMixin
 
-__all__ = ["LatentEstimator", "auto_epochs"]
+__all__ = ["LatentEstimator", "auto_epochs", "warn_if_interrupted"]
 
 N_DRAWS = 16
 """Draws of z behind one value of `score_samples`."""
@@ -61,6 +62,12 @@ N_DRAWS = 16
 def auto_epochs(n_samples: int, batch_size: int, steps: int, most: int) -> int:
     """As many epochs as make about `steps` optimizer steps, at least 1 and at most `most`."""
     return int(np.clip(round(steps * batch_size / n_samples), 1, most))
+
+
+def warn_if_interrupted(net: Net, epochs: int) -> None:
+    """Tell the caller of `fit` that Ctrl-C ended its training early."""
+    if net.interrupted_:
+        warnings.warn(f"Training was interrupted after {len(net.completed)} of {epochs} epochs.", stacklevel=3)
 
 
 class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
@@ -289,7 +296,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         """Train a phase; record its epochs in `history_` and its net in `net_`."""
         seed, options = fresh_seed(rng), self._options()
         self.net_ = train(model, objective, rows, max_epochs=max_epochs, seed=seed, options=options)
-        for epoch in self.net_.history:
+        for epoch in self.net_.completed:
             record = {name: value for name, value in epoch.items() if name in TERMS}
             self.history_.append({"phase": phase, "epoch": len(self.history_) + 1, **record})
         return self.net_

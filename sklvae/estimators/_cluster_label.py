@@ -31,8 +31,8 @@ class ClusterLabelVAEClassifier(LatentClassifier):
     clusters are, the answers are spread with a confidence w, and training goes on with ``L_VAE - gamma w ln
     p(y|z)``. The cluster of an INVALID answer is split and its parts are asked about.
 
-    The paper's own configuration is ``propagation="cluster", confidence="posterior", n_clusters=30,
-    encoder="conv"``.
+    The paper's own configuration is ``propagation="cluster", confidence="posterior", encoder="conv"`` on images, with
+    `n_clusters` from 10 to 30 (30 does better, see docs/results.md).
 
     Parameters
     ----------

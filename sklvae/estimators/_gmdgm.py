@@ -17,7 +17,7 @@ from ..labeling import Answer, Oracle, Query, QueryBatch, consult
 from ..nn import GMDGM, ClassVAE
 from ..objectives import classless_loss, started_loss
 from ..training import Rows, fresh_seed, in_blocks
-from ._base import auto_epochs
+from ._base import auto_epochs, warn_if_interrupted
 from ._class_vae import ClassVAEClassifier, slot_probabilities
 from ._constraints import Constraint, at_least, one_of
 from ._input import feature_moments
@@ -128,9 +128,9 @@ class GMDGMClassifier(ClassVAEClassifier):
     >>> import numpy as np
     >>> from sklearn.datasets import make_blobs
     >>> from sklvae import GMDGMClassifier
-    >>> X, truth = make_blobs(n_samples=200, centers=4, n_features=5, random_state=0)
+    >>> X, truth = make_blobs(n_samples=200, centers=4, n_features=6, cluster_std=0.6, random_state=1)
     >>> y = np.where((truth < 2) & (np.arange(200) < 40), truth, -1)  # nobody has labeled classes 2 and 3
-    >>> model = GMDGMClassifier(n_extra=2, n_latent=2, hidden_units=(32,), max_epochs=30, random_state=0).fit(X, y)
+    >>> model = GMDGMClassifier(n_extra=2, hidden_units=(32,), batch_size=32, max_epochs=30, random_state=0).fit(X, y)
     >>> model.known_classes_, model.found_classes_
     (array([0, 1]), array([2, 3]))
     """
@@ -257,7 +257,8 @@ class GMDGMClassifier(ClassVAEClassifier):
             self.history_: list[dict[str, Any]] = []
             model = self._build_class_vae(rows, rng, prior)
             self._start_slots(model, rows, codes, len(known), rng)
-        self._train_bounds(model, rows, codes, rng, self._epochs("train", len(rows)))
+        epochs = self._epochs("train", len(rows))
+        warn_if_interrupted(self._train_bounds(model, rows, codes, rng, epochs), epochs)
         self.known_classes_: NDArray[Any] = known
         probability = self._slot_probabilities(rows)
         self._row_slots = np.where(codes >= 0, codes, probability.argmax(axis=1))
@@ -332,9 +333,7 @@ class GMDGMClassifier(ClassVAEClassifier):
 
     def _train_phase(self, model: ClassVAE, phase: str, objective: Any, rows: Rows, rng: np.random.RandomState) -> None:
         epochs = self._epochs(phase, len(rows))
-        net = self._train(model, objective, rows, max_epochs=epochs, rng=rng, phase=phase)
-        if net.interrupted_:
-            warnings.warn(f"Interrupted in phase {phase!r} after {len(net.history)} of {epochs} epochs.", stacklevel=4)
+        warn_if_interrupted(self._train(model, objective, rows, max_epochs=epochs, rng=rng, phase=phase), epochs)
 
     def _name_slots(self, names: list[Any]) -> None:
         """Give slots names; the labels spread follow."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._labels import join_labels
 from ..nn import M2
-from ._base import auto_epochs
+from ._base import auto_epochs, warn_if_interrupted
 from ._class_vae import ClassVAEClassifier
 from ._constraints import Constraint, labels_like, none
 
@@ -210,8 +209,7 @@ class M2Classifier(ClassVAEClassifier):
         epochs = auto if self.max_epochs == "auto" else int(self.max_epochs)
         net = self._train_bounds(model, rows, codes, rng, epochs)
         self.classes_ = classes
-        if net.interrupted_:
-            warnings.warn(f"Training was interrupted after {len(net.history)} of {epochs} epochs.", stacklevel=2)
+        warn_if_interrupted(net, epochs)
         probability = self._slot_probabilities(rows)
         self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
         self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -13,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..nn import VAE
 from ..objectives import beta_vae_loss
 from ..training import Rows
-from ._base import LatentEstimator, auto_epochs
+from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 
 __all__ = ["VariationalAutoencoder"]
 
@@ -168,8 +167,7 @@ class VariationalAutoencoder(LatentEstimator):
         epochs = auto if self.max_epochs == "auto" else int(self.max_epochs)
         objective = partial(beta_vae_loss, beta=self.beta)
         net = self._train(vae, objective, Rows(rows, self._event), max_epochs=epochs, rng=rng, phase="pretrain")
-        if net.interrupted_:
-            warnings.warn(f"Training was interrupted after {len(net.history)} of {epochs} epochs.", stacklevel=2)
+        warn_if_interrupted(net, epochs)
         return self
 
     def score(self, X: ArrayLike, y: None = None) -> float:

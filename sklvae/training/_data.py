@@ -50,11 +50,18 @@ class Rows(Dataset[dict[str, Tensor]]):
         return len(self.x)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        if self.on_disk:
-            rows = np.sort(rows)  # a disk is read forwards; the order within a batch has no effect
         taken = torch.from_numpy(rows)
         columns = {name: column.index_select(0, taken) for name, column in self.columns.items()}
-        return {"x": to_batch(self.x[rows], self.event), **columns}
+        return {"x": to_batch(self._read(rows), self.event), **columns}
+
+    def _read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Rows of `x` in the order asked for; a disk is read forwards."""
+        if not self.on_disk:
+            return self.x[rows]
+        order = np.argsort(rows)
+        read = np.empty((len(rows), *self.x.shape[1:]), dtype=self.x.dtype)
+        read[order] = self.x[rows[order]]
+        return read
 
 
 class WithLabeled(Rows):

@@ -111,6 +111,11 @@ class Net(NeuralNet):
         self.interrupted_ = False
         return self
 
+    @property
+    def completed(self) -> list[dict[str, Any]]:
+        """The records of all epochs that came to their end."""
+        return [epoch for epoch in self.history if "train_loss" in epoch]
+
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; one that ends training, as skorch's EarlyStopping does, is no interruption."""
         try:

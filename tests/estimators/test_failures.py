@@ -120,27 +120,6 @@ def test_labels_of_unsigned_classes_are_integers(make, blobs, quick):
     np.testing.assert_array_equal(classifier.labels_, y)
 
 
-def test_a_file_is_read_forwards_also_through_an_estimator(blobs, tmp_path, monkeypatch):
-    from sklvae.training import _data as data_module
-
-    X, _ = blobs
-    np.save(tmp_path / "x.npy", X)
-    seen, to_batch = [], data_module.to_batch
-
-    def spy(x, *arguments):
-        seen.append(x)
-        return to_batch(x, *arguments)
-
-    monkeypatch.setattr(data_module, "to_batch", spy)
-    on_disk = np.load(tmp_path / "x.npy", mmap_mode="r")
-    VariationalAutoencoder(max_epochs=1, batch_size=30, random_state=0).fit(on_disk)
-    place = {row.tobytes(): i for i, row in enumerate(X)}
-    for batch in seen:
-        rows = [place[row.tobytes()] for row in np.ascontiguousarray(batch)]
-        assert rows == sorted(rows)
-    assert len(seen) == 4
-
-
 @pytest.mark.parametrize("n_samples", [0, -1, 1.5])
 def test_samples_are_counted_in_whole_positive_numbers(n_samples, blobs):
     vae = VariationalAutoencoder(max_epochs=1, random_state=0).fit(blobs[0])

@@ -95,13 +95,14 @@ def test_warm_start_goes_on(blobs):
 
 def test_an_interruption_keeps_what_was_learned(blobs):
     class Interrupt(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            if len(net.history) == 2:
+        def on_batch_end(self, net, **kwargs):
+            if len(net.history) == 3:
                 raise KeyboardInterrupt
 
     vae = VariationalAutoencoder(max_epochs=10, callbacks=[Interrupt()], random_state=0)
     with pytest.warns(UserWarning, match="interrupted after 2 of 10 epochs"):
         vae.fit(blobs[0])
+    assert len(vae.history_) == 2
     assert np.isfinite(vae.transform(blobs[0])).all()
 
 

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -36,12 +38,32 @@ def test_epochs_differ_and_the_generator_decides_them():
     assert torch.equal(first, again)
 
 
+class Recording(np.memmap):
+    """Keeps the rows it is asked for."""
+
+    asked: ClassVar = []
+
+    def __getitem__(self, rows):
+        self.asked.append(rows)
+        return super().__getitem__(rows)
+
+
 def test_a_disk_is_read_forwards_with_the_columns_in_step(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(40, dtype=np.uint8)[:, None])
-    on_disk = np.load(tmp_path / "x.npy", mmap_mode="r")
-    for batch, _ in IndexBatches(Rows(on_disk, (1,), code=np.arange(40)), 16):
-        assert (batch["code"].diff() > 0).all()
+    rows = Rows(np.load(tmp_path / "x.npy", mmap_mode="r").view(Recording), (1,), code=np.arange(40))
+    batches = [batch for batch, _ in IndexBatches(rows, 16)]
+    assert [len(asked) for asked in Recording.asked] == [16, 16, 8]
+    assert all((np.diff(asked) > 0).all() for asked in Recording.asked)
+    assert not (batches[0]["code"].diff() > 0).all()
+    for batch in batches:
         torch.testing.assert_close((batch["x"][:, 0] * 255).round().long(), batch["code"])
+
+
+def test_a_view_of_a_file_is_a_file_too(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((4, 2)))
+    on_disk = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert Rows(np.asarray(on_disk)[1:].reshape(-1, 1), (1,)).on_disk
+    assert not Rows(np.zeros((4, 2)), (2,)).on_disk
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])

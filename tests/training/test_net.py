@@ -166,13 +166,15 @@ class Recorder(Callback):
     def on_train_begin(self, net, **kwargs):
         self.seen.append("train")
 
+    def on_epoch_begin(self, net, **kwargs):
+        if self.seen.count("epoch") == self.interrupt_after:
+            raise KeyboardInterrupt
+
     def on_batch_end(self, net, training, **kwargs):
         self.seen.append("batch")
 
     def on_epoch_end(self, net, **kwargs):
         self.seen.append("epoch")
-        if self.seen.count("epoch") == self.interrupt_after:
-            raise KeyboardInterrupt
 
     def on_train_end(self, net, **kwargs):
         self.seen.append("end")
@@ -192,7 +194,7 @@ def test_an_interruption_keeps_what_was_learned_until_then(vae, rows):
     objective = partial(beta_vae_loss, beta=1.0)
     net = train(vae, objective, rows, max_epochs=9, seed=0, options=settings)
     assert net.interrupted_
-    assert len(net.history) == 2
+    assert len(net.completed) == 2
     interrupted = weights(vae)
     vae.load_state_dict(initial)
     assert not train(vae, objective, rows, max_epochs=2, seed=0, options=options()).interrupted_
