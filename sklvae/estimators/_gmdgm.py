@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .._labels import UNLABELED, label_kind
-from ..graph import knn_graph, principal_points
+from ..graph import knn_graph
 from ..labeling import Answer, Oracle, Query, QueryBatch, consult
 from ..nn import GMDGM, ClassVAE
 from ..objectives import classless_loss, started_loss
@@ -20,7 +20,7 @@ from ..training import Rows, fresh_seed, in_blocks
 from ._base import auto_epochs, warn_if_interrupted
 from ._class_vae import ClassVAEClassifier, slot_probabilities
 from ._constraints import Constraint, at_least, one_of
-from ._input import feature_moments
+from ._input import inputs_graph
 from ._propagation import N_MEMBERS
 from ._slots import collapse_symptom, find_slots, slot_names
 
@@ -322,8 +322,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         phase = partial(self._train_phase, model, rng=rng)
         phase("pretrain", partial(classless_loss, beta=self.beta), Rows(rows, self._event))
         z = in_blocks(model, encode_without_class, rows, self._event)
-        scale = 1.0 if len(self._event) == 3 else feature_moments(rows, shared=False)[1]
-        graph = knn_graph(principal_points(rows, scale)) + knn_graph(z)
+        graph = inputs_graph(rows, self._event) + knn_graph(z)
         slots = find_slots(graph, z, codes, n_known, len(model.class_probs), fresh_seed(rng))
         placed = slots >= 0
         device = self._device

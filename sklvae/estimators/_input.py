@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-__all__ = ["check_rows", "constant", "event_shape", "feature_moments", "sample_shape", "within_unit"]
+from ..graph import knn_graph, principal_points
+
+__all__ = ["check_rows", "constant", "event_shape", "feature_moments", "inputs_graph", "sample_shape", "within_unit"]
 
 DTYPES = (np.float64, np.float32, np.uint8)
 CHUNK = 1024
@@ -92,3 +95,9 @@ def _mismatch(estimator: BaseEstimator, image_shape: tuple[int, ...], came: tupl
         f"{type(estimator).__name__}: image_shape {image_shape} has {prod(image_shape)} values a sample, but X "
         f"has shape {came}. Give the (height, width) or (channels, height, width) that the rows of X have."
     )
+
+
+def inputs_graph(rows: NDArray[Any], event: Sequence[int]) -> csr_array:
+    """Neighbors among the inputs: images as they are, the columns of a table in standard deviations."""
+    scale = 1.0 if len(event) == 3 else feature_moments(rows, shared=False)[1]
+    return knn_graph(principal_points(rows, scale))

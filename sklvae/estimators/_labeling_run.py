@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from .._labels import join_labels
-from ..graph import knn_graph, principal_points
 from ..labeling import INVALID, SKIP, Answer, Cluster, Query, QueryBatch
 from ..nn import VAE, ClassifiedVAE
 from ..objectives import beta_vae_loss, cluster_label_loss
 from ..training import NonFiniteLossError, Rows, fresh_seed, in_blocks, seeded
 from ._base import auto_epochs
-from ._input import feature_moments
+from ._input import inputs_graph
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
 
 if TYPE_CHECKING:
@@ -66,7 +64,7 @@ class LabelingRun:
         self.vae = vae
         self.model: ClassifiedVAE | None = None
         self.event = estimator._event
-        self.inputs_graph = cache(self._inputs_graph)
+        self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
 
     def steps(self) -> Generator[QueryBatch, list[Answer], None]:
         """The whole fit: yields questions and is sent their answers."""
@@ -154,11 +152,6 @@ class LabelingRun:
         if epochs == "auto":
             epochs = auto_epochs(len(self.rows), settings.batch_size, steps, most)
         return int(epochs if settings.max_epochs == "auto" else min(epochs, settings.max_epochs))
-
-    def _inputs_graph(self) -> csr_array:
-        """Neighbors among the inputs: images as they are, the columns of a table in standard deviations."""
-        scale = 1.0 if len(self.event) == 3 else feature_moments(self.rows, shared=False)[1]
-        return knn_graph(principal_points(self.rows, scale))
 
     def _with_head(self, vae: VAE, n_classes: int) -> ClassifiedVAE:
         """The VAE with a softmax layer; a new layer where the number of classes has changed."""

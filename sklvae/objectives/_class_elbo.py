@@ -166,12 +166,7 @@ def classless_loss(model: ClassVAE, x: Tensor, *, beta: float) -> dict[str, Tens
     dict of Tensor of shape (B,)
         Terms in nats per sample; ``loss`` is the one to minimize.
     """
-    bound = class_elbo(model, x, torch.zeros_like(model.class_probs))
-    return {
-        "loss": beta * bound.kl - bound.log_likelihood,
-        "reconstruction": -bound.log_likelihood,
-        "kl": bound.kl,
-    }
+    return class_elbo(model, x, torch.zeros_like(model.class_probs)).loss(beta)
 
 
 def started_loss(

@@ -50,9 +50,5 @@ def cluster_label_loss(
     """
     bound = elbo(model.vae, x)
     cross_entropy = -weight * model.classify(bound.z).log_prob(code)
-    return {
-        "loss": beta * bound.kl - bound.log_likelihood + gamma * cross_entropy,
-        "reconstruction": -bound.log_likelihood,
-        "kl": bound.kl,
-        "cross_entropy": cross_entropy,
-    }
+    terms = bound.loss(beta)
+    return {**terms, "loss": terms["loss"] + gamma * cross_entropy, "cross_entropy": cross_entropy}

@@ -27,6 +27,14 @@ class ElboTerms(NamedTuple):
     kl: Tensor
     z: Tensor
 
+    def loss(self, beta: float) -> dict[str, Tensor]:
+        """``-log_likelihood + beta kl`` as ``loss``, and the two terms under the names of a training record."""
+        return {
+            "loss": beta * self.kl - self.log_likelihood,
+            "reconstruction": -self.log_likelihood,
+            "kl": self.kl,
+        }
+
 
 def elbo(vae: VAE, x: Tensor) -> ElboTerms:
     """log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)), one draw of z.
@@ -95,9 +103,4 @@ def beta_vae_loss(vae: VAE, x: Tensor, *, beta: float) -> dict[str, Tensor]:
     >>> torch.allclose(terms["loss"], terms["reconstruction"] + 4 * terms["kl"])
     True
     """
-    bound = elbo(vae, x)
-    return {
-        "loss": beta * bound.kl - bound.log_likelihood,
-        "reconstruction": -bound.log_likelihood,
-        "kl": bound.kl,
-    }
+    return elbo(vae, x).loss(beta)
