@@ -122,21 +122,16 @@ def run_all(name, n_seeds):
 
 
 def best(name):
-    """Decay and accuracies (n_seeds, n_rounds) of each combination."""
+    """Decay and accuracies (n_seeds, n_rounds) of each combination; a fit without questions left has ended early."""
     tables = {}
+    n_rounds = max(len(record["by_round"]) for record in read(name))
     for key, winner in best_on_digits().items():
         decay = winner.get("decay", "-")
         rows = [r["by_round"] for r in read(name) if combination(r) == key and r.get("decay", "-") == decay]
         if not rows:
             continue
-        n_rounds = max(map(len, rows))
         tables[key] = decay, np.array([row + row[-1:] * (n_rounds - len(row)) for row in rows])
     return tables
-
-
-def spread(table):
-    """Standard deviation over seeds; of one seed, nan."""
-    return table.std(axis=0, ddof=1) if len(table) > 1 else np.full(table.shape[1], np.nan)
 
 
 def report(name, plot):
@@ -145,7 +140,9 @@ def report(name, plot):
     print("| clusterer | distance | confidence | decay |", " | ".join(f"round {r + 1}" for r in range(n_rounds)), "|")
     print("|" + "---|" * (4 + n_rounds))
     for key, (decay, table) in chosen.items():
-        cells = [f"{100 * m:.1f} ({100 * s:.1f})" for m, s in zip(table.mean(0), spread(table), strict=True)]
+        cells = [f"{100 * column.mean():.1f}" for column in table.T]
+        if len(table) > 1:
+            cells = [f"{cell} ({100 * column.std(ddof=1):.1f})" for cell, column in zip(cells, table.T, strict=True)]
         print("|", " | ".join([*key, str(decay), *cells]), "|")
     if plot:
         from matplotlib.figure import Figure

@@ -58,8 +58,7 @@ def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_ep
     head, tail = (torch.from_numpy(nodes.astype(np.int64)) for nodes in edges.coords)
     chance = torch.from_numpy(edges.data**0.25)
     centered = start - start.mean(axis=0)
-    scale = START_RADIUS / max(np.abs(centered).max(), np.finfo(np.float32).tiny)
-    points = torch.from_numpy((centered * scale).astype(np.float32))
+    points = torch.from_numpy((START_RADIUS * centered / (np.abs(centered).max() or 1)).astype(np.float32))
     generator = torch.Generator().manual_seed(seed)
     for epoch in range(n_epochs):
         step = 1 - epoch / n_epochs
