@@ -301,6 +301,8 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             self.history_.append({"phase": phase, "epoch": len(self.history_) + 1, **record})
         return self.net_
 
+    _anneal: ClassVar = False
+
     def _options(self) -> Options:
         return Options(
             batch_size=self.batch_size,
@@ -310,6 +312,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             precision=choose_precision(self.precision, self._device),
             verbose=int(self.verbose),
             callbacks=self.callbacks,
+            anneal=self._anneal,
         )
 
     def _untrained_net(self, state: Mapping[str, Tensor]) -> Net:

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..nn import ClassVAE
-from ..objectives import m2_loss
-from ..training import Net, Rows, WithLabeled, fresh_seed, in_blocks, seeded
-from ._base import LatentEstimator
+from ..objectives import classless_loss, m2_loss, started_loss
+from ..training import Augment, Rows, WithLabeled, choose_augment, fresh_seed, in_blocks, seeded
+from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._classifier import LatentClassifier
 from ._constraints import Constraint, at_least, instance_of, none, one_of
 
@@ -35,8 +35,11 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         "alpha": at_least(0.0),
         "class_prior": none | instance_of((list, tuple, np.ndarray), "a list of probabilities"),
         "marginalization": one_of(*N_EXACT),
+        "augment": none | one_of("auto") | Constraint(callable, "a function of a batch"),
     }
     _network: ClassVar[type[ClassVAE]]
+    _anneal: ClassVar = True
+    _phases: ClassVar[dict[str, tuple[int, int]]]
 
     @property
     def _model(self) -> ClassVAE:
@@ -101,6 +104,9 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         joint = log_likelihood - kl + model.class_probs.log()[:, None]
         return (q.probs.T * joint).sum(dim=0) + q.entropy()
 
+    def _augmentation(self) -> Augment | None:
+        return choose_augment(self.augment, self._event)
+
     def _slot_probabilities(self, rows: NDArray[Any]) -> NDArray[Any]:
         """q(y|x) of checked rows, (n, n_slots)."""
         probability: NDArray[Any] = in_blocks(self._model, slot_probabilities, rows, self._event)
@@ -147,24 +153,59 @@ class ClassVAEClassifier(LatentClassifier, ABC):
     def _n_decoder_inputs(self, n_slots: int) -> int:
         """Width of what the decoder sees."""
 
+    def _steps(self, phase: str) -> tuple[int, int]:
+        """Steps of a phase, and the most epochs they may take."""
+        return self._phases[phase]
+
+    def _epochs(self, phase: str, n_samples: int) -> int:
+        auto = auto_epochs(n_samples, self.batch_size, *self._steps(phase))
+        return auto if self.max_epochs == "auto" else min(auto, int(self.max_epochs))
+
+    def _train_phase(self, model: ClassVAE, phase: str, objective: Any, rows: Rows, rng: np.random.RandomState) -> None:
+        epochs = self._epochs(phase, len(rows))
+        warn_if_interrupted(self._train(model, objective, rows, max_epochs=epochs, rng=rng, phase=phase), epochs)
+
+    def _pretrain(self, model: ClassVAE, rows: NDArray[Any], rng: np.random.RandomState) -> NDArray[Any]:
+        """Train a plain VAE, without classes, and encode: means of q(z|x), (n, n_latent)."""
+        self._train_phase(model, "pretrain", partial(classless_loss, beta=self.beta), Rows(rows, self._event), rng)
+        z: NDArray[Any] = in_blocks(model, encode_without_class, rows, self._event)
+        return z
+
+    def _teach(self, model: ClassVAE, rows: NDArray[Any], codes: NDArray[np.int64], rng: np.random.RandomState) -> None:
+        """Start with rows in the classes `codes`, -1 for none."""
+        loss = partial(started_loss, beta=self.beta, alpha=self.alpha, augment=self._augmentation())
+        self._train_phase(model, "start", loss, Rows(rows, self._event, **started_in(codes)), rng)
+
     def _train_bounds(
-        self, model: ClassVAE, rows: NDArray[Any], codes: NDArray[np.int64], rng: np.random.RandomState, epochs: int
-    ) -> Net:
-        """Train on Equation 2."""
+        self,
+        model: ClassVAE,
+        rows: NDArray[Any],
+        codes: NDArray[np.int64],
+        rng: np.random.RandomState,
+        **started: NDArray[Any],
+    ) -> None:
+        """Train on Equation 2; rows may be held to the classes that they started in."""
+        n_exact, augment = N_EXACT[self.marginalization], self._augmentation()
+        loss = partial(m2_loss, beta=self.beta, alpha=self.alpha, n_exact=n_exact, augment=augment)
         known = np.flatnonzero(codes >= 0)
         labeled = Rows(rows[known], self._event, code=codes[known])
-        return self._train(
-            model,
-            partial(m2_loss, beta=self.beta, alpha=self.alpha, n_exact=N_EXACT[self.marginalization]),
-            WithLabeled(rows, self._event, labeled) if len(known) else Rows(rows, self._event),
-            max_epochs=epochs,
-            rng=rng,
-            phase="train",
-        )
+        with_labeled = WithLabeled(rows, self._event, labeled, **started)
+        self._train_phase(model, "train", loss, with_labeled if len(known) else Rows(rows, self._event, **started), rng)
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         prior = np.asarray(state["class_probs"], dtype=np.float32)
         return self._build_class_vae(None, np.random.RandomState(0), prior)
+
+
+def started_in(codes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Columns of rows that start in the classes `codes`, -1 for none."""
+    return {"code": np.maximum(codes, 0), "weight": (codes >= 0).astype(np.float32)}
+
+
+def encode_without_class(model: ClassVAE, x: Tensor) -> Tensor:
+    """Posterior means of the plain VAE, (B, n_latent)."""
+    mean: Tensor = model.posterior(model.features(x), torch.zeros_like(model.class_probs)).mean
+    return mean
 
 
 def slot_probabilities(model: ClassVAE, x: Tensor) -> Tensor:

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from .._labels import UNLABELED, label_kind
 from ..graph import knn_graph
 from ..labeling import Answer, Oracle, Query, QueryBatch, consult
 from ..nn import GMDGM, ClassVAE
-from ..objectives import classless_loss, started_loss
-from ..training import Rows, fresh_seed, in_blocks
-from ._base import auto_epochs, warn_if_interrupted
-from ._class_vae import ClassVAEClassifier, slot_probabilities
+from ..training import fresh_seed
+from ._class_vae import ClassVAEClassifier, slot_probabilities, started_in
 from ._constraints import Constraint, at_least, one_of
 from ._input import inputs_graph
 from ._propagation import N_MEMBERS
 from ._slots import collapse_symptom, find_slots, slot_names
 
 __all__ = ["GMDGMClassifier"]
-
-PHASES = {"pretrain": (4000, 200), "start": (2000, 100), "train": (1000, 50)}
-"""Steps of each phase, and the most epochs they may take."""
 
 
 class GMDGMClassifier(ClassVAEClassifier):
@@ -48,7 +41,7 @@ class GMDGMClassifier(ClassVAEClassifier):
     class_prior : array-like of shape (n_slots,), default=None
         p(y) of the slots, the known classes, sorted, first; None gives an extra slot half of what a known
         class gets (the paper's split).
-    marginalization : {"exact", "truncated"}, default="exact"
+    marginalization : {"exact", "truncated"}, default="truncated"
         As in `M2Classifier`.
     pretrain_epochs : int or "auto", default="auto"
         Epochs without slots; "auto" is about 4000 steps, at most 200 epochs.
@@ -56,6 +49,11 @@ class GMDGMClassifier(ClassVAEClassifier):
         Latent dimensions.
     beta : float, default=1.0
         Weight of the KL, per sample.
+    augment : {"auto"}, callable or None, default="auto"
+        What q(y|x) sees in training instead of a labeled image, anew every time, so that it learns what does not
+        matter: "auto" turns, scales, shears and moves images a little, and does nothing to a table; a callable
+        takes a batch (B, channels, height, width), or (B, n_features), and returns one of the same shape; None
+        is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv"} or callable, default="auto"
@@ -138,6 +136,7 @@ class GMDGMClassifier(ClassVAEClassifier):
     __metadata_request__fit: ClassVar = {"oracle": True}
 
     _network: ClassVar = GMDGM
+    _phases: ClassVar = {"pretrain": (4000, 200), "start": (3000, 150), "train": (500, 25)}
     _constraints: ClassVar[dict[str, Constraint]] = {
         **ClassVAEClassifier._constraints,
         "n_extra": at_least(0, int),
@@ -151,10 +150,11 @@ class GMDGMClassifier(ClassVAEClassifier):
         n_extra: int = 10,
         alpha: float = 50.0,
         class_prior: Any = None,
-        marginalization: str = "exact",
+        marginalization: str = "truncated",
         pretrain_epochs: int | str = "auto",
         n_latent: int = 10,
         beta: float = 1.0,
+        augment: Any = "auto",
         likelihood: str = "auto",
         encoder: Any = "auto",
         hidden_units: tuple[int, ...] = (500, 500),
@@ -177,6 +177,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         self.pretrain_epochs = pretrain_epochs
         self.n_latent = n_latent
         self.beta = beta
+        self.augment = augment
         self.likelihood = likelihood
         self.encoder = encoder
         self.hidden_units = hidden_units
@@ -256,9 +257,10 @@ class GMDGMClassifier(ClassVAEClassifier):
         if model is None:
             self.history_: list[dict[str, Any]] = []
             model = self._build_class_vae(rows, rng, prior)
-            self._start_slots(model, rows, codes, len(known), rng)
-        epochs = self._epochs("train", len(rows))
-        warn_if_interrupted(self._train_bounds(model, rows, codes, rng, epochs), epochs)
+            slots = self._start_slots(model, rows, codes, len(known), rng)
+        else:
+            slots = self._slot_probabilities(rows).argmax(axis=1)
+        self._train_bounds(model, rows, codes, rng, **started_in(np.where(codes >= 0, codes, slots)))
         self.known_classes_: NDArray[Any] = known
         probability = self._slot_probabilities(rows)
         self._row_slots = np.where(codes >= 0, codes, probability.argmax(axis=1))
@@ -310,29 +312,22 @@ class GMDGMClassifier(ClassVAEClassifier):
         return previous[0]
 
     def _epochs(self, phase: str, n_samples: int) -> int:
-        epochs: Any = self.pretrain_epochs if phase == "pretrain" else "auto"
-        if epochs == "auto":
-            epochs = auto_epochs(n_samples, self.batch_size, *PHASES[phase])
-        return int(epochs if self.max_epochs == "auto" else min(epochs, self.max_epochs))
+        if phase == "pretrain" and self.pretrain_epochs != "auto":
+            return int(self.pretrain_epochs)
+        return super()._epochs(phase, n_samples)
 
     def _start_slots(
         self, model: Any, rows: NDArray[Any], codes: NDArray[np.int64], n_known: int, rng: np.random.RandomState
-    ) -> None:
+    ) -> NDArray[np.int64]:
         """Pretrain a plain VAE, cluster it, and teach the slots to the network."""
-        phase = partial(self._train_phase, model, rng=rng)
-        phase("pretrain", partial(classless_loss, beta=self.beta), Rows(rows, self._event))
-        z = in_blocks(model, encode_without_class, rows, self._event)
+        z = self._pretrain(model, rows, rng)
         graph = inputs_graph(rows, self._event) + knn_graph(z)
         slots = find_slots(graph, z, codes, n_known, len(model.class_probs), fresh_seed(rng))
         placed = slots >= 0
         device = self._device
         model.set_prior(torch.from_numpy(z[placed]).to(device).float(), torch.from_numpy(slots[placed]).to(device))
-        started = Rows(rows, self._event, code=np.maximum(slots, 0), weight=placed.astype(np.float32))
-        phase("start", partial(started_loss, beta=self.beta, alpha=self.alpha), started)
-
-    def _train_phase(self, model: ClassVAE, phase: str, objective: Any, rows: Rows, rng: np.random.RandomState) -> None:
-        epochs = self._epochs(phase, len(rows))
-        warn_if_interrupted(self._train(model, objective, rows, max_epochs=epochs, rng=rng, phase=phase), epochs)
+        self._teach(model, rows, slots, rng)
+        return slots
 
     def _name_slots(self, names: list[Any]) -> None:
         """Give slots names; the labels spread follow."""
@@ -365,9 +360,3 @@ class GMDGMClassifier(ClassVAEClassifier):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         return tags
-
-
-def encode_without_class(model: ClassVAE, x: Tensor) -> Tensor:
-    """Posterior means of the plain VAE, (B, n_latent)."""
-    mean: Tensor = model.posterior(model.features(x), torch.zeros_like(model.class_probs)).mean
-    return mean

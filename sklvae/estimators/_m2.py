@@ -8,15 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from .._labels import join_labels
-from ..nn import M2
-from ._base import auto_epochs, warn_if_interrupted
+from .._labels import UNLABELED, join_labels
+from ..graph import knn_graph, spread_labels
+from ..nn import M2, ClassVAE
 from ._class_vae import ClassVAEClassifier
-from ._constraints import Constraint, labels_like, none
+from ._constraints import Constraint, labels_like, none, one_of
+from ._input import inputs_graph
 
 __all__ = ["M2Classifier"]
-
-STEPS, MOST_EPOCHS = 6000, 300
 
 
 class M2Classifier(ClassVAEClassifier):
@@ -35,6 +34,9 @@ class M2Classifier(ClassVAEClassifier):
         p(y) of the sorted classes; None is uniform.
     classes : array-like, default=None
         All labels there are, where y may lack some; None takes those of y.
+    start : "graph" or None, default="graph"
+        "graph" trains a VAE first, spreads the labels over the neighbors among its latents and the inputs, and
+        starts from what they say; None starts from a random network.
     marginalization : {"exact", "truncated"}, default="exact"
         How y is summed out: over all classes, or over the three most probable ones of each sample and one drawn
         from the rest (unbiased; for many classes).
@@ -42,6 +44,11 @@ class M2Classifier(ClassVAEClassifier):
         Latent dimensions.
     beta : float, default=1.0
         Weight of the KL, per sample.
+    augment : {"auto"}, callable or None, default="auto"
+        What q(y|x) sees in training instead of a labeled image, anew every time, so that it learns what does not
+        matter: "auto" turns, scales, shears and moves images a little, and does nothing to a table; a callable
+        takes a batch (B, channels, height, width), or (B, n_features), and returns one of the same shape; None
+        is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv"} or callable, default="auto"
@@ -53,7 +60,7 @@ class M2Classifier(ClassVAEClassifier):
     batch_size : int, default=256
         Samples per step, and as many labeled ones, drawn with replacement.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" is about 6000 steps, at most 300 epochs.
+        At most so many epochs in any one phase; "auto" sets no such limit.
     lr : float, default=1e-3
         Learning rate.
     optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
@@ -109,7 +116,12 @@ class M2Classifier(ClassVAEClassifier):
     """
 
     _network: ClassVar = M2
-    _constraints: ClassVar[dict[str, Constraint]] = {**ClassVAEClassifier._constraints, "classes": none | labels_like}
+    _phases: ClassVar = {"pretrain": (4000, 200), "start": (3000, 150), "train": (1000, 50)}
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **ClassVAEClassifier._constraints,
+        "classes": none | labels_like,
+        "start": one_of("graph") | none,
+    }
 
     def __init__(
         self,
@@ -117,9 +129,11 @@ class M2Classifier(ClassVAEClassifier):
         alpha: float = 50.0,
         class_prior: Any = None,
         classes: Any = None,
+        start: str | None = "graph",
         marginalization: str = "exact",
         n_latent: int = 50,
         beta: float = 1.0,
+        augment: Any = "auto",
         likelihood: str = "auto",
         encoder: Any = "auto",
         hidden_units: tuple[int, ...] = (500, 500),
@@ -138,9 +152,11 @@ class M2Classifier(ClassVAEClassifier):
         self.alpha = alpha
         self.class_prior = class_prior
         self.classes = classes
+        self.start = start
         self.marginalization = marginalization
         self.n_latent = n_latent
         self.beta = beta
+        self.augment = augment
         self.likelihood = likelihood
         self.encoder = encoder
         self.hidden_units = hidden_units
@@ -205,12 +221,24 @@ class M2Classifier(ClassVAEClassifier):
         else:
             model = self._build_class_vae(rows, rng, prior)
             self.history_: list[dict[str, Any]] = []
-        auto = auto_epochs(len(rows), self.batch_size, STEPS, MOST_EPOCHS)
-        epochs = auto if self.max_epochs == "auto" else int(self.max_epochs)
-        net = self._train_bounds(model, rows, codes, rng, epochs)
+            if self.start == "graph":
+                self._start_classes(model, rows, codes, rng)
         self.classes_ = classes
-        warn_if_interrupted(net, epochs)
+        self._train_bounds(model, rows, codes, rng)
         probability = self._slot_probabilities(rows)
         self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
         self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
         return self
+
+    def _steps(self, phase: str) -> tuple[int, int]:
+        return (6000, 300) if self.start is None else super()._steps(phase)
+
+    def _start_classes(
+        self, model: ClassVAE, rows: NDArray[Any], codes: NDArray[np.int64], rng: np.random.RandomState
+    ) -> None:
+        """Pretrain a plain VAE, spread the labels over neighbors, and teach them to the network."""
+        z = self._pretrain(model, rows, rng)
+        seeds = np.eye(len(model.class_probs) + 1)[codes, :-1]  # -1 is the last one, which is no class
+        probability = spread_labels(inputs_graph(rows, self._event) + knn_graph(z), seeds)
+        spread = np.where(probability.any(axis=1), probability.argmax(axis=1), UNLABELED)
+        self._teach(model, rows, np.where(codes >= 0, codes, spread), rng)

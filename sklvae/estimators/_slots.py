@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.stats import poisson
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
@@ -24,6 +25,9 @@ SPARSE_SHARE = 0.25
 
 FULL_SHARE, EMPTY_SHARE = 0.8, 0.01
 """One slot that holds more than the first, or found slots that together hold less than the second, are a symptom."""
+
+CHANCE = 0.01
+"""Probability below which a lack of labels is no chance."""
 
 STRAYS = 0.1
 """A cluster with less than this share of a class's labels says nothing about their density."""
@@ -61,15 +65,29 @@ def find_slots(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a start, not a result
         clusters = mixture.fit_predict(points)
-    owner = owners(clusters, codes, n_known)
+    weight = between_clusters(graph, clusters)
+    owner = owners(clusters, codes, n_known, weight)
     found = np.flatnonzero(owner < 0)
-    owner[found] = n_known + merged(graph, clusters, found, n_slots - n_known)
+    owner[found] = n_known + merged(weight, np.bincount(clusters), found, n_slots - n_known)
     owner[owner >= n_slots] = UNLABELED
     return np.where(codes >= 0, codes, owner[clusters])
 
 
-def owners(clusters: NDArray[np.int64], codes: NDArray[np.int64], n_known: int) -> NDArray[np.int64]:
-    """The known class of each cluster, -1 where labels are much sparser than elsewhere in that class."""
+def between_clusters(graph: csr_array, clusters: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weight of the edges between any two clusters, (n_clusters, n_clusters)."""
+    member = csr_array((np.ones(len(clusters)), (np.arange(len(clusters)), clusters)))
+    weight: NDArray[np.float64] = (member.T @ graph @ member).toarray()
+    return weight
+
+
+def owners(
+    clusters: NDArray[np.int64], codes: NDArray[np.int64], n_known: int, weight: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """The known class of each cluster, -1 where labels are much sparser than elsewhere in that class.
+
+    A cluster that is so small that it may lack labels by chance is of the class that most of its edges to other
+    clusters lead to.
+    """
     size = np.bincount(clusters)
     labels = np.zeros((n_known, len(size)))
     labeled = codes >= 0
@@ -81,16 +99,23 @@ def owners(clusters: NDArray[np.int64], codes: NDArray[np.int64], n_known: int) 
     usual = np.where(share >= STRAYS, density, 0).max(axis=1)
     owner = share.argmax(axis=0)
     dense = density[owner, range(len(size))] > SPARSE_SHARE * np.maximum(usual[owner], np.finfo(float).tiny)
-    return np.where(dense, owner, UNLABELED)
+    owner = np.where(dense, owner, UNLABELED)
+    by_chance = poisson.cdf(labels, usual[:, None] * size) > CHANCE  # (n_known, n_clusters)
+    outside = weight * ~np.eye(len(size), dtype=bool)
+    to_class = outside @ (owner[:, None] == np.arange(n_known))
+    closest = to_class.argmax(axis=1)
+    mostly = to_class.max(axis=1) > outside.sum(axis=1) / 2
+    return np.where(~dense & mostly & by_chance[closest, range(len(size))], closest, owner)
 
 
-def merged(graph: csr_array, clusters: NDArray[np.int64], found: NDArray[np.int64], n_groups: int) -> NDArray[np.int64]:
+def merged(
+    weight: NDArray[np.float64], size: NDArray[np.int64], found: NDArray[np.int64], n_groups: int
+) -> NDArray[np.int64]:
     """Merge the clusters `found` into at most `n_groups`, always the two that are connected most.
 
     Connection is the weight of the edges between two groups, over the weight of all edges of the smaller one.
     """
-    member = csr_array((np.ones(len(clusters)), (np.arange(len(clusters)), clusters)))
-    weight = (member.T @ graph @ member).toarray()
+    weight = weight.copy()
     group = {int(cluster): [int(cluster)] for cluster in found}
     while len(group) > max(n_groups, 1):
         names = list(group)
@@ -104,7 +129,7 @@ def merged(graph: csr_array, clusters: NDArray[np.int64], found: NDArray[np.int6
         weight[keep] += weight[drop]
         weight[:, keep] += weight[:, drop]
         group[keep] += group.pop(drop)
-    ranked = sorted(group.values(), key=lambda members: -np.isin(clusters, members).sum())
+    ranked = sorted(group.values(), key=lambda members: -size[members].sum())
     place = {cluster: number for number, members in enumerate(ranked) for cluster in members}
     return np.array([place[int(cluster)] for cluster in found], dtype=np.int64)
 

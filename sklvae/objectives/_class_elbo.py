@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
@@ -170,9 +172,16 @@ def classless_loss(model: ClassVAE, x: Tensor, *, beta: float) -> dict[str, Tens
 
 
 def started_loss(
-    model: ClassVAE, x: Tensor, code: Tensor, weight: Tensor, *, beta: float, alpha: float
+    model: ClassVAE,
+    x: Tensor,
+    code: Tensor,
+    weight: Tensor,
+    *,
+    beta: float,
+    alpha: float,
+    augment: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """w (-L(x,y) - alpha log q(y|x)), for rows that start in a slot y with a weight w.
+    """w (-L(x,y) - alpha log q(y|x')), for rows that start in a slot y with a weight w, and views x' of them.
 
     Parameters
     ----------
@@ -186,6 +195,8 @@ def started_loss(
         0 where a row starts nowhere.
     beta, alpha : float
         Weights of the KL and of the classification term, per sample.
+    augment : callable, optional
+        What makes x' of x; None is the identity.
 
     Returns
     -------
@@ -194,7 +205,7 @@ def started_loss(
     """
     y = torch.nn.functional.one_hot(code, len(model.class_probs)).to(model.class_probs.dtype)
     bound = labeled_bound(model, x, y, beta=beta)
-    cross_entropy = -weight * model.classify(x).log_prob(code)
+    cross_entropy = -weight * _log_class_probability(model, x, code, augment)
     return {"loss": -weight * bound + alpha * cross_entropy, "bound": weight * bound, "cross_entropy": cross_entropy}
 
 
@@ -203,12 +214,17 @@ def m2_loss(
     x: Tensor,
     x_labeled: Tensor | None = None,
     code_labeled: Tensor | None = None,
+    code: Tensor | None = None,
+    weight: Tensor | None = None,
     *,
     beta: float,
     alpha: float,
     n_exact: int | None = None,
+    augment: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """-L(x) - L(x_l, y_l) - alpha log q(y_l|x_l), for as many rows of each kind.
+    """-L(x) - L(x_l, y_l) - alpha log q(y_l|x_l'), for as many rows of each kind, and views x_l' of the labeled ones.
+
+    Rows that started in a class y are held to it by - alpha w log q(y|x').
 
     Parameters
     ----------
@@ -220,10 +236,16 @@ def m2_loss(
         Labeled rows; None trains without any.
     code_labeled : Tensor of shape (B,), int64, optional
         Their classes.
+    code : Tensor of shape (B,), int64, optional
+        Classes that the rows x started in.
+    weight : Tensor of shape (B,), optional
+        w; 0 where a row started nowhere.
     beta, alpha : float
         Weights of the KL and of the classification term, per sample.
     n_exact : int, optional
         As in `unlabeled_bound`.
+    augment : callable, optional
+        What makes x' of x, and x_l' of x_l; None is the identity.
 
     Returns
     -------
@@ -232,7 +254,7 @@ def m2_loss(
 
     References
     ----------
-    GM-DGM paper, Equation 2, with both sums as means.
+    GM-DGM paper, Equation 2, with both sums as means; the term of started rows is ours.
 
     Examples
     --------
@@ -247,9 +269,19 @@ def m2_loss(
     {'loss': (4,), 'bound': (4,), 'cross_entropy': (4,)}
     """
     bound = unlabeled_bound(model, x, beta=beta, n_exact=n_exact)
-    if x_labeled is None or code_labeled is None:
-        return {"loss": -bound, "bound": bound}
-    y = torch.nn.functional.one_hot(code_labeled, len(model.class_probs)).to(bound.dtype)
-    labeled = labeled_bound(model, x_labeled, y, beta=beta)
-    cross_entropy = -model.classify(x_labeled).log_prob(code_labeled)
-    return {"loss": -bound - labeled + alpha * cross_entropy, "bound": bound, "cross_entropy": cross_entropy}
+    terms = {"loss": -bound, "bound": bound}
+    if x_labeled is not None and code_labeled is not None:
+        y = torch.nn.functional.one_hot(code_labeled, len(model.class_probs)).to(bound.dtype)
+        cross_entropy = -_log_class_probability(model, x_labeled, code_labeled, augment)
+        terms["loss"] = terms["loss"] - labeled_bound(model, x_labeled, y, beta=beta) + alpha * cross_entropy
+        terms["cross_entropy"] = cross_entropy
+    if code is not None and weight is not None:
+        terms["loss"] = terms["loss"] - alpha * weight * _log_class_probability(model, x, code, augment)
+    return terms
+
+
+def _log_class_probability(
+    model: ClassVAE, x: Tensor, code: Tensor, augment: Callable[[Tensor], Tensor] | None
+) -> Tensor:
+    """log q(y|x') for a view x' of x, (B,)."""
+    return model.classify(augment(x) if augment else x).log_prob(code)

@@ -1,5 +1,6 @@
 """The only place that imports skorch: batches, seeding, devices, precision and the training loop."""
 
+from ._augment import Augment, choose_augment, small_affine
 from ._data import Rows, WithLabeled
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
@@ -7,11 +8,13 @@ from ._net import Net, NonFiniteLossError, Options, make_net, no_objective, trai
 from ._seeding import fresh_seed, seeded
 
 __all__ = [
+    "Augment",
     "Net",
     "NonFiniteLossError",
     "Options",
     "Rows",
     "WithLabeled",
+    "choose_augment",
     "choose_device",
     "choose_precision",
     "fresh_seed",
@@ -19,5 +22,6 @@ __all__ = [
     "make_net",
     "no_objective",
     "seeded",
+    "small_affine",
     "train",
 ]

@@ -69,14 +69,14 @@ class WithLabeled(Rows):
 
     Parameters
     ----------
-    x, event
+    x, event, **columns
         As in `Rows`.
     labeled : Rows
         The labeled rows; their columns get the ending ``_labeled``.
     """
 
-    def __init__(self, x: NDArray[Any], event: Sequence[int], labeled: Rows) -> None:
-        super().__init__(x, event)
+    def __init__(self, x: NDArray[Any], event: Sequence[int], labeled: Rows, **columns: NDArray[Any]) -> None:
+        super().__init__(x, event, **columns)
         self.labeled = labeled
 
     def __getitem__(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:

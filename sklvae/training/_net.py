@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, ProgressBar
+from skorch.callbacks import Callback, EpochTimer, LRScheduler, ProgressBar
 from torch import Tensor, nn
 
 from ._data import IndexBatches, Rows
@@ -40,6 +40,8 @@ class Options:
     precision: torch.dtype
     verbose: int = 0
     callbacks: Sequence[Any] | None = None
+    anneal: bool = False
+    """Whether the learning rate falls to zero along a cosine."""
 
 
 class WithObjective(nn.Module):
@@ -136,8 +138,10 @@ def no_objective(model: nn.Module, **batch: Tensor) -> dict[str, Tensor]:
     raise RuntimeError("This net was loaded without its objective. Call fit of its estimator to train.")
 
 
-def make_net(model: nn.Module, objective: Objective, *, max_epochs: int, options: Options) -> Net:
-    """Put a net around `model`, not yet initialized."""
+def make_net(
+    model: nn.Module, objective: Objective, *, max_epochs: int, options: Options, callbacks: Sequence[Any] = ()
+) -> Net:
+    """Put a net around `model`, not yet initialized; `callbacks` beside those of the options."""
     optimizer = options.optimizer
     return Net(
         WithObjective(model, objective),
@@ -148,7 +152,7 @@ def make_net(model: nn.Module, objective: Objective, *, max_epochs: int, options
         batch_size=options.batch_size,
         iterator_train=IndexBatches,
         train_split=None,
-        callbacks=list(options.callbacks or []),
+        callbacks=[*callbacks, *(options.callbacks or [])],
         verbose=options.verbose,
         device=options.device,
         precision=options.precision,
@@ -163,7 +167,12 @@ def train(model: nn.Module, objective: Objective, rows: Rows, *, max_epochs: int
     NonFiniteLossError
         If the loss becomes infinite or nan.
     """
-    net = make_net(model, objective, max_epochs=max_epochs, options=options)
+    callbacks = []
+    if options.anneal:
+        n_steps = max_epochs * len(IndexBatches(rows, options.batch_size))
+        policy = torch.optim.lr_scheduler.CosineAnnealingLR
+        callbacks = [LRScheduler(policy, T_max=n_steps, step_every="batch", event_name=None)]
+    net = make_net(model, objective, max_epochs=max_epochs, options=options, callbacks=callbacks)
     with seeded(seed, options.device):
         net.fit(rows)
     return net

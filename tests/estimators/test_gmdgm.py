@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.model_selection import GridSearchCV
@@ -9,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklvae import INVALID, GMDGMClassifier
-from sklvae.estimators._slots import find_slots, merged, owners
+from sklvae.estimators._slots import between_clusters, find_slots, merged, owners
 from sklvae.graph import knn_graph
 from sklvae.labeling import OracleError
 from sklvae.metrics import hungarian_accuracy, purity
@@ -27,7 +28,7 @@ def four():
 
 
 def small(**parameters):
-    defaults = {"n_extra": 3, "n_latent": 3, "hidden_units": (32,), "max_epochs": 30, "batch_size": 32}
+    defaults = {"n_extra": 3, "n_latent": 3, "hidden_units": (32,), "max_epochs": 60, "batch_size": 32}
     return GMDGMClassifier(**{**defaults, "random_state": 0, **parameters})
 
 
@@ -163,7 +164,8 @@ def test_samples_of_a_class_lie_in_it(four, fitted):
         ("n_extra", 4),
         ("alpha", 1.0),
         ("class_prior", [0.3, 0.3, 0.2, 0.1, 0.1]),
-        ("marginalization", "truncated"),
+        ("marginalization", "exact"),
+        ("augment", torch.zeros_like),
         ("pretrain_epochs", 5),
         ("n_latent", 2),
         ("beta", 0.1),
@@ -284,14 +286,27 @@ def test_clusters_belong_to_a_class_where_its_labels_are_dense():
     clusters = np.repeat([0, 1, 2], 100)
     codes = np.full(300, -1)
     codes[:20], codes[100:115], codes[200] = 0, 0, 0  # a stray label in the third
-    assert owners(clusters, codes, 1).tolist() == [0, 0, -1]
-    assert owners(clusters, np.full(300, -1), 0).tolist() == [-1, -1, -1]
+    apart = np.eye(3)
+    assert owners(clusters, codes, 1, apart).tolist() == [0, 0, -1]
+    assert owners(clusters, np.full(300, -1), 0, apart).tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize(("n_rows", "edges_to_class", "expected"), [(12, 3, 0), (12, 1, -1), (100, 3, -1)])
+def test_a_cluster_without_labels_is_of_a_class_if_that_may_be_chance_and_most_edges_lead_there(
+    n_rows, edges_to_class, expected
+):
+    clusters = np.repeat([0, 1, 2], [100, 100, n_rows])
+    codes = np.full(len(clusters), -1)
+    codes[:20] = 0
+    weight = np.array([[9, 0, edges_to_class], [0, 9, 2], [edges_to_class, 2, 9]])
+    assert owners(clusters, codes, 1, weight).tolist() == [0, -1, expected]
 
 
 def test_found_clusters_are_merged_where_the_graph_connects_them():
     points = np.concatenate([np.random.default_rng(0).normal(size=(60, 2)) + shift for shift in ([0, 0], [50, 0])])
     clusters = np.concatenate([points[:60, 0] > 0, 2 + (points[60:, 0] > 50)]).astype(int)
-    assert merged(knn_graph(points), clusters, np.arange(4), 2).reshape(2, 2).tolist() in (
+    weight = between_clusters(knn_graph(points), clusters)
+    assert merged(weight, np.bincount(clusters), np.arange(4), 2).reshape(2, 2).tolist() in (
         [[0, 0], [1, 1]],
         [[1, 1], [0, 0]],
     )

@@ -67,7 +67,9 @@ def test_unlabeled_rows_teach_something():
         ("alpha", 1.0),
         ("class_prior", [0.6, 0.2, 0.2]),
         ("classes", [0, 1, 2, 3]),
+        ("start", None),
         ("marginalization", "truncated"),
+        ("augment", torch.zeros_like),
         ("n_latent", 3),
         ("beta", 0.1),
         ("likelihood", "bernoulli"),
@@ -179,11 +181,12 @@ def test_warm_start_goes_on_and_starts_anew_where_the_classes_differ(partly):
     X, y, truth = partly
     model = small(warm_start=True, max_epochs=5).fit(X, y)
     model.set_params(class_prior=[0.5, 0.25, 0.25]).fit(X, y)
-    assert len(model.history_) == 10
-    assert model.history_[9]["train_loss"] < model.history_[0]["train_loss"]
+    phases = [record["phase"] for record in model.history_]
+    assert phases == ["pretrain"] * 5 + ["start"] * 5 + ["train"] * 10
+    assert model.history_[19]["train_loss"] < model.history_[10]["train_loss"]
     np.testing.assert_allclose(model._model.class_probs, [0.5, 0.25, 0.25])
     model.set_params(class_prior=None).fit(X, np.where(truth == 2, -1, y))
-    assert len(model.history_) == 5
+    assert len(model.history_) == 15
     assert model.classes_.tolist() == [0, 1]
 
 

@@ -35,6 +35,32 @@ def regression(n=48):
     return x, (x @ [1.5, -0.5] + 2).astype(np.float32)
 
 
+def test_the_rate_falls_along_a_cosine_to_zero_where_that_is_asked_for():
+    x, target = regression()
+    rows = Rows(x, (2,), target=target)
+
+    def rates(**changes):
+        seen = []
+
+        class Watch(Callback):
+            def on_batch_end(self, net, **kwargs):
+                seen.append(net.optimizer_.param_groups[0]["lr"])
+
+        train(
+            linear(),
+            squared_error,
+            rows,
+            max_epochs=2,
+            seed=0,
+            options=options(optimizer="sgd", lr=0.1, callbacks=[Watch()], **changes),
+        )
+        return seen
+
+    steps = np.arange(1, 7)  # two epochs of three batches, each seen once its step is done
+    np.testing.assert_allclose(rates(anneal=True), 0.05 * (1 + np.cos(np.pi * steps / 6)), atol=1e-12)
+    assert rates() == [0.1] * 6
+
+
 def weights(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
