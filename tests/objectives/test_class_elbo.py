@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from sklvae.nn import GMDGM, M2, BernoulliLikelihood, conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
-from sklvae.objectives import class_elbo, elbo, labeled_bound, m2_loss, unlabeled_bound
+from sklvae.objectives import class_elbo, elbo, labeled_bound, m2_loss, started_loss, unlabeled_bound
 
 N_CLASSES, N_LATENT = 4, 3
 MODELS = [M2, GMDGM]
@@ -165,3 +165,27 @@ def test_beta_weighs_the_kl_and_alpha_the_cross_entropy(kind, monkeypatch):
     terms = {alpha: m2_loss(model, x, x, codes, beta=1.0, alpha=alpha) for alpha in (0.0, 2.0)}
     expected = -2 * model.classify(x).probs.log()[range(5), codes]
     torch.testing.assert_close(terms[2.0]["loss"] - terms[0.0]["loss"], expected)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_rows_are_held_to_the_class_they_started_in_by_views_of_them(kind, monkeypatch):
+    without_noise(monkeypatch)
+    model, x, codes = build(kind), data(), torch.tensor([0, 1, 2, 3, 0])
+    weight = torch.tensor([1.0, 0.5, 0.0, 1.0, 1.0], dtype=torch.float64)
+    plain = m2_loss(model, x, beta=1.0, alpha=2.0)["loss"]
+    held = m2_loss(model, x, code=codes, weight=weight, beta=1.0, alpha=2.0, augment=torch.neg)["loss"]
+    of_views = model.classify(-x).probs.log()[range(5), codes]
+    torch.testing.assert_close(held - plain, -2 * weight * of_views)
+    taught = started_loss(model, x, codes, weight, beta=1.0, alpha=2.0, augment=torch.neg)["loss"]
+    y = torch.eye(N_CLASSES, dtype=torch.float64)[codes]
+    torch.testing.assert_close(taught, -weight * (labeled_bound(model, x, y) + 2 * of_views))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_labeled_rows_are_classified_by_their_views_and_bounded_as_they_are(kind, monkeypatch):
+    without_noise(monkeypatch)
+    model, x, codes = build(kind), data(), torch.tensor([0, 1, 2, 3, 0])
+    plain, viewed = (m2_loss(model, x, x, codes, beta=1.0, alpha=2.0, augment=view) for view in (None, torch.neg))
+    torch.testing.assert_close(viewed["bound"], plain["bound"])
+    difference = model.classify(x).probs.log() - model.classify(-x).probs.log()
+    torch.testing.assert_close(viewed["loss"] - plain["loss"], 2 * difference[range(5), codes])
