@@ -28,7 +28,6 @@ from sklvae.metrics import hungarian_accuracy, named_accuracy, purity
 RESULTS = Path(__file__).parent / "results" / "semi_unsupervised.jsonl"
 KNOWN = (0, 1, 2, 8, 9)
 N_TRAIN = 50_000
-IMAGES = {"encoder": "mlp", "image_shape": (28, 28)}
 
 
 def some_labels(y, classes, n, seed):
@@ -84,7 +83,7 @@ def clustering(n_slots, seed):
     """No label at all."""
     data = load_mnist()
     start = time.perf_counter()
-    model = GMDGMClassifier(n_extra=n_slots, random_state=seed, **IMAGES).fit(data.x_train[:N_TRAIN])
+    model = GMDGMClassifier(n_extra=n_slots, random_state=seed).fit(data.x_train[:N_TRAIN])
     seconds = time.perf_counter() - start
     slots, y_test = model.predict(data.x_test), data.y_test.astype(int)
     return {
@@ -98,22 +97,20 @@ def m2_with_slots(random_state):
     """M2 with the slots of the protocol: the five classes, and ten of half their prior."""
     slots = [*KNOWN, *range(10, 20)]
     prior = [0.1] * 5 + [0.05] * 10
-    return M2Classifier(classes=slots, class_prior=prior, random_state=random_state, **IMAGES)
+    return M2Classifier(classes=slots, class_prior=prior, start=None, random_state=random_state)
 
 
 def m1_m2(random_state):
     """M2 on the latents of a VAE."""
-    vae = VariationalAutoencoder(n_latent=50, random_state=random_state, **IMAGES)
+    vae = VariationalAutoencoder(n_latent=50, encoder="mlp", random_state=random_state)
     return make_pipeline(vae, M2Classifier(random_state=random_state))
 
 
-gmdgm = partial(GMDGMClassifier, n_extra=10, **IMAGES)
-m2 = partial(M2Classifier, **IMAGES)
 CONFIGURATIONS = {
-    "gmdgm": partial(semi_unsupervised, gmdgm, load_mnist),
+    "gmdgm": partial(semi_unsupervised, GMDGMClassifier, load_mnist),
     "m2": partial(semi_unsupervised, m2_with_slots, load_mnist),
-    "fashion": partial(semi_unsupervised, gmdgm, load_fashion_mnist),
-    **{f"m2-{n}": partial(semi_supervised, m2, n) for n in (100, 600, 1000, 3000)},
+    "fashion": partial(semi_unsupervised, GMDGMClassifier, load_fashion_mnist),
+    **{f"m2-{n}": partial(semi_supervised, M2Classifier, n) for n in (100, 600, 1000, 3000)},
     "m1m2-100": partial(semi_supervised, m1_m2, 100),
     **{f"cluster-{n}": partial(clustering, n) for n in (15, 10)},
 }

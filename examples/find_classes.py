@@ -33,7 +33,8 @@ def main() -> None:
     for label in KNOWN:
         y[np.flatnonzero(truth == label)[:N_LABELS]] = label
 
-    model = GMDGMClassifier(n_extra=10, random_state=0)
+    # The rows are images: the classifier is taught small shifts and turns of them.
+    model = GMDGMClassifier(n_extra=10, image_shape=(8, 8), random_state=0)
     if arguments.quick:
         model.set_params(max_epochs=20)
     start = time.perf_counter()
@@ -49,7 +50,7 @@ def main() -> None:
         f"test purity: {purity(y_test, predicted):.1%}, one slot a class: {hungarian_accuracy(y_test, predicted):.1%}"
     )
     arguments.output.mkdir(parents=True, exist_ok=True)
-    plot_classes(model, n_styles=8, image_shape=(8, 8)).savefig(arguments.output / "find_classes.png", dpi=60)
+    plot_classes(model, n_styles=8).savefig(arguments.output / "find_classes.png", dpi=60)
 
     # Whoever looks at the ten most typical rows of the found slots can name them.
     few = np.full(len(truth), UNLABELED)

@@ -192,7 +192,8 @@ def plot_classes(
     n_styles : int, default=10
         Samples of a class.
     image_shape : tuple of int, optional
-        (height, width) or (channels, height, width) of the samples, where they are flat.
+        (height, width) or (channels, height, width) of the samples, where they are flat; None takes the
+        parameter `image_shape` of the classifier.
     figure : matplotlib Figure or SubFigure, optional
         What to draw in; a new Figure otherwise.
 
@@ -221,7 +222,7 @@ def plot_classes(
     Figure = _figure_class()
     classes = classifier.classes_.tolist()
     samples = np.concatenate([classifier.sample(n_styles, label=label) for label in classes])
-    shades = _shades(list(samples), image_shape)
+    shades = _shades(list(samples), image_shape or getattr(classifier, "image_shape", None))
     if figure is None:
         figure = Figure(figsize=(CELL_WIDTH * n_styles + 0.6, CELL_WIDTH * len(classes)), layout="constrained")
     grid = figure.subplots(len(classes), n_styles, squeeze=False)

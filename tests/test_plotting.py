@@ -204,3 +204,10 @@ def test_every_class_is_a_row_of_its_samples():
     assert plot_classes(Painter(), n_styles=2, image_shape=(2, 3), figure=given) is given
     with pytest.raises(ValueError, match=r"image_shape \(2, 2\) does not fit"):
         plot_classes(Painter(), image_shape=(2, 2))
+
+
+def test_the_classifier_says_what_images_its_flat_rows_are():
+    painter = Painter()
+    painter.image_shape = (3, 2)
+    assert plot_classes(painter).axes[0].images[0].get_array().shape == (3, 2)
+    assert plot_classes(painter, image_shape=(2, 3)).axes[0].images[0].get_array().shape == (2, 3)

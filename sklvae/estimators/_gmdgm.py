@@ -56,8 +56,9 @@ class GMDGMClassifier(ClassVAEClassifier):
         is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
-    encoder : {"auto", "mlp", "conv"} or callable, default="auto"
-        As in `VariationalAutoencoder`. A callable makes q(y|x) and the part of q(z|x,y) that sees x.
+    encoder : {"auto", "mlp", "conv"} or callable, default="mlp"
+        As in `VariationalAutoencoder`; "auto" is "conv" for images, which took three times as long and was less
+        accurate on MNIST and the digits. A callable makes q(y|x) and the part of q(z|x,y) that sees x.
     hidden_units : tuple of int, default=(500, 500)
         Widths of the dense hidden layers.
     image_shape : tuple of int, default=None
@@ -156,7 +157,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         beta: float = 1.0,
         augment: Any = "auto",
         likelihood: str = "auto",
-        encoder: Any = "auto",
+        encoder: Any = "mlp",
         hidden_units: tuple[int, ...] = (500, 500),
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 256,
