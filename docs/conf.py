@@ -23,3 +23,4 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 napoleon_google_docstring = False
 napoleon_use_ivar = True
+strip_signature_backslash = True  # `classes_` keeps its underscore

@@ -116,8 +116,8 @@ def consult(
         if isinstance(cause, KeyboardInterrupt):
             raise KeyboardInterrupt(f"Interrupted in the oracle {where}.") from cause
         raise OracleError(
-            f"The oracle raised {type(cause).__name__}: {cause} ({where}). Fit again with a MemoizingOracle "
-            "around the oracle to be asked nothing twice."
+            f"The oracle raised {type(cause).__name__}: {cause} ({where}). Fit again with "
+            "oracle=MemoizingOracle(oracle, answers=estimator.answers_) to be asked nothing twice."
         ) from cause
     except ValueError as error:
         raise ValueError(f"{error} The {len(kept)} answers before it are kept in answers_.") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -77,11 +77,13 @@ class MemoizingOracle:
     ----------
     oracle : callable
         Who is asked.
+    answers : iterable of Answer, default=()
+        What is known already, such as `answers_` of a fit that failed.
 
     Attributes
     ----------
     answers : list of Answer
-        Every answer that was given, in order.
+        Every answer that was given, in order, after those that were known.
 
     Examples
     --------
@@ -93,10 +95,16 @@ class MemoizingOracle:
     (['cat', 'cat'], 1)
     """
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: Oracle, answers: Iterable[Answer] = ()) -> None:
         self.oracle = oracle
         self.answers: list[Answer] = []
         self._known: dict[Any, Answer] = {}
+        for answer in answers:
+            if not isinstance(answer, Answer) or answer.query is None:
+                raise ValueError(f"MemoizingOracle: answers must be those of a fit, with queries, got {answer!r}.")
+            if answer.label is not SKIP:
+                self.answers.append(answer)
+                self._known[_key(answer.query.x)] = answer
 
     def __call__(self, queries: QueryBatch) -> Iterator[Answer]:
         """Answer from memory, and ask the rest, one by one: a failure loses nothing that was said before it."""

@@ -6,7 +6,7 @@ from sklearn.cluster import Birch
 from skorch.callbacks import Callback, EarlyStopping
 
 from sklvae import INVALID, SKIP, M2Classifier, VariationalAutoencoder
-from sklvae.labeling import MemoizingOracle
+from sklvae.labeling import MemoizingOracle, OracleError
 from sklvae.training import NonFiniteLossError
 
 
@@ -94,6 +94,25 @@ def test_a_refused_answer_is_asked_again_and_the_others_are_not(blobs, quick, tr
         classifier.fit(X, oracle=oracle)
     classifier.fit(X, oracle=oracle)
     assert asked == [0, 1, 2, *range(2, 12)]
+
+
+def test_the_answers_of_a_fit_that_failed_are_not_asked_for_again(blobs, quick, truth):
+    X, y = blobs
+    asked, expert = [], truth(y)
+
+    def tired(queries):
+        for query, label in zip(queries, expert(queries), strict=True):
+            asked.append(query.id)
+            if len(asked) == 9:
+                raise ConnectionError
+            yield label
+
+    classifier = quick()
+    with pytest.raises(OracleError, match=r"answers=estimator\.answers_"):
+        classifier.fit(X, oracle=tired)
+    again = quick().fit(X, oracle=MemoizingOracle(tired, answers=classifier.answers_))
+    assert asked == [*range(9), *range(8, 12)]
+    np.testing.assert_array_equal(again.predict_proba(X), quick().fit(X, oracle=expert).predict_proba(X))
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,25 @@ def test_the_memory_keeps_what_came_before_a_failure_and_forgets_skips():
     assert len(memory.answers) == 2
 
 
+def test_the_memory_starts_with_the_answers_of_a_fit_that_failed():
+    asked = []
+
+    def person(queries):
+        for query in queries:
+            asked.append(query.id)
+            yield "b"
+
+    said = [Answer("a", query=QUERIES[0]), Answer(SKIP, query=QUERIES[1])]
+    memory = MemoizingOracle(person, answers=said)
+    assert [answer.label for answer in memory(QUERIES)] == ["a", "b", "b"]
+    assert asked == [6, 7]
+    assert [answer.label for answer in memory.answers] == ["a", "b", "b"]
+    with pytest.raises(ValueError, match="with queries, got Answer"):
+        MemoizingOracle(person, answers=[Answer("a")])
+    with pytest.raises(ValueError, match="with queries, got 'a'"):
+        MemoizingOracle(person, answers=["a"])
+
+
 @pytest.mark.parametrize("clusterer", ["gmm", "kmeans"])
 def test_clusters_partition_the_rows_and_measure_from_their_centers(clusterer):
     rng = np.random.default_rng(0)
