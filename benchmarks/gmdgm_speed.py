@@ -95,7 +95,7 @@ class Until(Callback):
             return
         start = time.perf_counter()
         model = net.module_.model
-        slots = in_blocks(model, lambda model, x: model.classify(x).logits, self.X, (784,)).argmax(axis=1)
+        slots = in_blocks(model, lambda model, x: model.classify(x).logits, self.X, (1, 28, 28)).argmax(axis=1)
         model.train()
         if purity(self.y, slots) >= PAPER:
             self.reached = start - self.start - self.measuring
@@ -123,9 +123,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     data = load_mnist()
-    X, y = data.x_train.reshape(len(data.x_train), -1), data.y_train.astype(int)
+    X, y = data.x_train, data.y_train.astype(int)
     X, X_held, y, y_held = X[:50_000], X[50_000:], y[:50_000], y[50_000:]
-    pixels = torch.from_numpy(X).float() / 255
+    pixels = torch.from_numpy(X.reshape(len(X), -1)).float() / 255
     pixels = pixels[:, pixels.std(dim=0) > 0.1]
 
     print(f"{torch.get_num_threads()} threads, {pixels.shape[1]} pixels in the plain loop", flush=True)

@@ -94,7 +94,11 @@ def clustering(n_slots, seed):
 
 
 def m2_with_slots(random_state):
-    """M2 with the slots of the protocol: the five classes, and ten of half their prior."""
+    """M2 with the slots of the protocol: the five classes, and ten of half their prior.
+
+    It starts from nothing, as the paper's; a start from spread labels says nothing of classes without any. Everything
+    else is as in `m2-100`.
+    """
     slots = [*KNOWN, *range(10, 20)]
     prior = [0.1] * 5 + [0.05] * 10
     return M2Classifier(classes=slots, class_prior=prior, start=None, random_state=random_state)

@@ -150,6 +150,8 @@ def named_accuracy(y_true: ArrayLike, slots: ArrayLike, y_train: ArrayLike, slot
     trained, true, found = column_or_1d(slots_train), column_or_1d(y_true), column_or_1d(slots)
     check_consistent_length(codes, trained)
     check_consistent_length(true, found)
+    if not len(true):
+        raise ValueError("named_accuracy: at least one sample is required, got none.")
     labeled = codes >= 0
     if not labeled.any():
         raise ValueError("named_accuracy: y_train must have at least one label, got none.")

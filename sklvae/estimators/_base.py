@@ -124,7 +124,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         Z = np.asarray(Z)
         if Z.ndim != 2 or Z.shape[1] != self._model.n_latent:
             raise ValueError(
@@ -157,7 +157,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         if label is not None:
             raise ValueError(f"{type(self).__name__}: sample knows no classes, label must be None, got {label!r}.")
         rng = check_random_state(self.random_state)
@@ -188,7 +188,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         ValueError
             If the likelihood is Bernoulli and a value is outside [0, 1].
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         rows = check_rows(self, X, reset=False)
         if self.likelihood_ == "bernoulli":
             self._require_unit(rows)
@@ -205,13 +205,14 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         return log_likelihood - torch.distributions.kl_divergence(posterior, model.prior())
 
     def _apply(self, function: Callable[[Any, Tensor], Tensor], X: Any, module: nn.Module | None = None) -> Any:
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         return in_blocks(module or self._model, function, check_rows(self, X, reset=False), self._event)
 
     def _start(self, X: Any) -> tuple[NDArray[Any], np.random.RandomState]:
         """Check parameters and X, and settle what depends on them."""
         check_parameters(self, self._constraints)
         self._device, rng = choose_device(self.device), check_random_state(self.random_state)
+        before = dict(vars(self))
         rows = check_rows(self, X, reset=True, image_shape=self.image_shape)
         if constant(rows):
             raise ValueError(
@@ -223,10 +224,12 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         self._dtype = rows.dtype
         self.likelihood_ = self._choose_likelihood(rows)
         self._n_features_out = self.n_latent
-        if previous not in (None, (self._event, self.likelihood_, self.n_latent)):
+        asked = self._event, self.likelihood_, self.n_latent
+        if previous not in (None, asked):
+            self.__dict__ = before  # the network stays usable
             raise ValueError(
                 f"{type(self).__name__}: warm_start=True goes on from a network for (sample shape, likelihood, "
-                f"n_latent) = {previous}, got {(self._event, self.likelihood_, self.n_latent)}. Use warm_start=False."
+                f"n_latent) = {previous}, got {asked}. Use warm_start=False."
             )
         return rows, rng
 
@@ -332,4 +335,4 @@ def standard_draws(n_latent: int) -> NDArray[np.float64]:
     return np.concatenate([half, -half]) / np.sqrt((half**2).mean(axis=0))
 
 
-TERMS = ("train_loss", "reconstruction", "kl", "bound", "cross_entropy", "dur")
+TERMS = ("train_loss", "reconstruction", "kl", "bound", "cross_entropy", "held", "dur")

@@ -26,6 +26,9 @@ __all__ = ["ClassVAEClassifier"]
 N_EXACT = {"exact": None, "truncated": 3}
 """Classes of each sample that are summed exactly."""
 
+OF_A_FIT = ("net_", "classes_", "known_classes_", "slots_", "slot_sizes_", "labels_", "label_confidence_", "answers_")
+"""What a network that is built anew no longer fits."""
+
 
 class ClassVAEClassifier(LatentClassifier, ABC):
     """A `ClassVAE`, whose classes are slots, behind the scikit-learn interface."""
@@ -38,6 +41,8 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         "augment": none | one_of("auto") | Constraint(callable, "a function of a batch"),
     }
     _network: ClassVar[type[ClassVAE]]
+    _trained_on: ClassVar[str]
+    """Attribute that holds the classes which had labels; it is set when a fit has come to its end."""
     _anneal: ClassVar = True
     _phases: ClassVar[dict[str, tuple[int, int]]]
 
@@ -53,7 +58,11 @@ class ClassVAEClassifier(LatentClassifier, ABC):
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities q(y|x), summed over the slots of a class, (n_samples, n_classes)."""
-        probability = self._apply(slot_probabilities, X)
+        check_is_fitted(self, "classes_")
+        return self._summed(self._apply(slot_probabilities, X))
+
+    def _summed(self, probability: NDArray[Any]) -> NDArray[Any]:
+        """Class probabilities of slot probabilities (n, n_slots)."""
         member = np.arange(len(self.classes_)) == self._slot_classes[:, None]
         of_class = np.asarray(probability @ member.astype(probability.dtype))
         return of_class / of_class.sum(axis=1, keepdims=True)
@@ -72,7 +81,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, ...)
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "classes_")
         slot_classes = self._slot_classes
         drawn_from = slot_classes >= 0 if label is None else slot_classes == self._code_of(label)
         prior = self._model.class_probs.cpu().numpy().astype(float) * drawn_from
@@ -104,6 +113,24 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         joint = log_likelihood - kl + model.class_probs.log()[:, None]
         return (q.probs.T * joint).sum(dim=0) + q.entropy()
 
+    def _last(self) -> tuple[ClassVAE, NDArray[Any]] | None:
+        """The network of the last fit that came to its end, and the classes it had labels of."""
+        if not self.warm_start or not hasattr(self, self._trained_on):
+            return None
+        return self._model, getattr(self, self._trained_on)
+
+    def _go_on(
+        self, last: tuple[ClassVAE, NDArray[Any]] | None, classes: NDArray[Any], prior: NDArray[np.float32]
+    ) -> ClassVAE | None:
+        """The last network, if it has these classes; otherwise nothing is left of the last fit."""
+        if last is not None and np.array_equal(last[1], classes) and len(last[0].class_probs) == len(prior):
+            last[0].class_probs.copy_(torch.from_numpy(prior))
+            return last[0]
+        for name in OF_A_FIT:
+            self.__dict__.pop(name, None)
+        self.history_: list[dict[str, Any]] = []
+        return None
+
     def _augmentation(self) -> Augment | None:
         return choose_augment(self.augment, self._event)
 
@@ -111,14 +138,6 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         """q(y|x) of checked rows, (n, n_slots)."""
         probability: NDArray[Any] = in_blocks(self._model, slot_probabilities, rows, self._event)
         return probability
-
-    def _all_classes(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Classes, those of the parameter `classes` where it is given, and codes."""
-        found, codes = self._known_labels(y, n_samples)
-        if self.classes is None:
-            return found, codes
-        classes = np.unique(np.asarray(self.classes))
-        return classes, np.where(codes >= 0, np.searchsorted(classes, found)[codes], codes)
 
     def _checked_prior(self, default: NDArray[Any], slots: str) -> NDArray[np.float32]:
         """The parameter `class_prior`, or else `default`."""
@@ -187,10 +206,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         """Train on Equation 2; rows may be held to the classes that they started in."""
         n_exact, augment = N_EXACT[self.marginalization], self._augmentation()
         loss = partial(m2_loss, beta=self.beta, alpha=self.alpha, n_exact=n_exact, augment=augment)
-        known = np.flatnonzero(codes >= 0)
-        labeled = Rows(rows[known], self._event, code=codes[known])
-        with_labeled = WithLabeled(rows, self._event, labeled, **started)
-        self._train_phase(model, "train", loss, with_labeled if len(known) else Rows(rows, self._event, **started), rng)
+        self._train_phase(model, "train", loss, WithLabeled(rows, self._event, codes, **started), rng)
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         prior = np.asarray(state["class_probs"], dtype=np.float32)

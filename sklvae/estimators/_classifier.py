@@ -55,7 +55,15 @@ class LatentClassifier(ClassifierMixin, LatentEstimator, ABC):
         """Classes that occur in y, and codes; all of them must be among the parameter `classes`."""
         found, codes = split_labels(y)
         check_consistent_length(codes, range(n_samples))
-        unknown = [] if self.classes is None else np.setdiff1d(found, np.asarray(self.classes)).tolist()
+        if self.classes is None:
+            return found, codes
+        allowed, marks = split_labels(self.classes)
+        if (marks < 0).any():
+            raise ValueError(
+                f"{type(self).__name__}: classes must be labels, got {self.classes!r}, which holds the mark of an "
+                "unlabeled row (-1, None or nan). Leave it out."
+            )
+        unknown = np.setdiff1d(found, allowed).tolist()
         if unknown:
             raise ValueError(
                 f"{type(self).__name__}: y holds {unknown}, which classes={self.classes!r} does not. "

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from .._labels import UNLABELED, label_kind
 from ..graph import knn_graph
 from ..labeling import Answer, Oracle, Query, QueryBatch, consult
-from ..nn import GMDGM, ClassVAE
+from ..nn import GMDGM
 from ..training import fresh_seed
 from ._class_vae import ClassVAEClassifier, slot_probabilities, started_in
 from ._constraints import Constraint, at_least, one_of
@@ -29,7 +30,8 @@ class GMDGMClassifier(ClassVAEClassifier):
     The model is p(x|z) p(z|y) p(y), with p(z|y) a Gaussian. Every class that has a label gets a slot y, and
     there are `n_extra` slots beside them for classes that nobody has labeled. A VAE is trained on all rows;
     clusters of its latent space, drawn together by a graph of neighbors and matched with the labels, start the
-    slots; then the bounds are maximized, as in `M2Classifier`. Without any label this is clustering.
+    slots. Then ``mean L(x) + mean L(x_l, y_l) + alpha (mean log q(y_l|x_l) + mean log q(s|x))`` is maximized, with the
+    bounds as in `M2Classifier` and s the slot that a row started in. Without any label this is clustering.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         Slots for classes without labels. More than there are such classes does no harm: a class may fill
         several.
     alpha : float, default=50.0
-        Weight of the classification term, in nats per sample.
+        Weight of log q(y|x), in nats per sample: of the labels, and of the slots that rows start in and are held to.
     class_prior : array-like of shape (n_slots,), default=None
         p(y) of the slots, the known classes, sorted, first; None gives an extra slot half of what a known
         class gets (the paper's split).
@@ -50,10 +52,10 @@ class GMDGMClassifier(ClassVAEClassifier):
     beta : float, default=1.0
         Weight of the KL, per sample.
     augment : {"auto"}, callable or None, default="auto"
-        What q(y|x) sees in training instead of a labeled image, anew every time, so that it learns what does not
-        matter: "auto" turns, scales, shears and moves images a little, and does nothing to a table; a callable
-        takes a batch (B, channels, height, width), or (B, n_features), and returns one of the same shape; None
-        is nothing.
+        What q(y|x) sees instead of an image that it is taught the class of, anew every time, so that it learns what
+        does not matter: "auto" turns, scales, shears and moves images a little, and does nothing to a table; a
+        callable takes a batch (B, channels, height, width) or (B, n_features), float32, uint8 pixels as
+        fractions of 255, and returns one of the same shape; None is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv"} or callable, default="mlp"
@@ -66,9 +68,9 @@ class GMDGMClassifier(ClassVAEClassifier):
     batch_size : int, default=256
         Samples per step, and as many labeled ones, drawn with replacement.
     max_epochs : int or "auto", default="auto"
-        At most so many epochs in any one phase; "auto" sets no such limit.
+        At most so many epochs in any one phase but that of `pretrain_epochs`; "auto" sets no such limit.
     lr : float, default=1e-3
-        Learning rate.
+        Learning rate at the start of each phase; it falls to zero along a cosine.
     optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
         From torch.
     device : str or torch.device, default="auto"
@@ -82,8 +84,8 @@ class GMDGMClassifier(ClassVAEClassifier):
     callbacks : list of skorch callbacks, default=None
         Called in training.
     warm_start : bool, default=False
-        Go on from the network of the last fit, if the slots are the same; name the classes in `classes` so that
-        they are.
+        Go on from the network of the last fit, and with the names that its slots were given, if the known classes and
+        `n_extra` are the same.
 
     Attributes
     ----------
@@ -101,7 +103,7 @@ class GMDGMClassifier(ClassVAEClassifier):
     labels_ : ndarray of shape (n_samples,)
         A class for every training row: the known one, or else the most probable one.
     label_confidence_ : ndarray of shape (n_samples,)
-        q(y|x) of each label; 1 for a known one.
+        q(y|x) of each label, summed over the slots of the class; 1 for a known one.
     answers_ : list of Answer
         What an oracle said of the found slots.
     n_queries_ : int
@@ -137,6 +139,7 @@ class GMDGMClassifier(ClassVAEClassifier):
     __metadata_request__fit: ClassVar = {"oracle": True}
 
     _network: ClassVar = GMDGM
+    _trained_on: ClassVar = "known_classes_"
     _phases: ClassVar = {"pretrain": (4000, 200), "start": (3000, 150), "train": (500, 25)}
     _constraints: ClassVar[dict[str, Constraint]] = {
         **ClassVAEClassifier._constraints,
@@ -205,12 +208,13 @@ class GMDGMClassifier(ClassVAEClassifier):
 
     @property
     def _used(self) -> NDArray[np.bool_]:
-        """Slots that are classes: the known ones, and the found ones that hold rows."""
-        return (np.arange(len(self.slots_)) < len(self.known_classes_)) | (self.slot_sizes_ > 0)
+        """Slots that are classes: the known ones, and the found ones that were named or hold rows."""
+        slots = np.arange(len(self.slots_))
+        return (slots < len(self.known_classes_)) | (self.slot_sizes_ > 0) | np.isin(slots, list(self._given))
 
     @property
     def found_classes_(self) -> NDArray[Any]:
-        """Names of the classes of the extra slots that hold rows, sorted."""
+        """Names of the classes of the extra slots that were named or hold rows, sorted."""
         n_known = len(self.known_classes_)
         return np.asarray(np.unique(self.slots_[n_known:][self._used[n_known:]]))
 
@@ -231,7 +235,7 @@ class GMDGMClassifier(ClassVAEClassifier):
             -1, None or nan for them.
         oracle : callable, default=None
             ``answers = oracle(queries)``, see `sklvae.labeling`: asked once about the decoded center of every
-            found slot that holds rows. INVALID and SKIP leave the slot its name.
+            found slot that holds rows and has not been named. INVALID and SKIP leave the slot its name.
 
         Returns
         -------
@@ -246,7 +250,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         NonFiniteLossError
             A ValueError: if the loss becomes infinite or nan.
         """
-        previous = (self._model, self.known_classes_) if self.warm_start and hasattr(self, "net_") else None
+        last = self._last()
         rows, rng = self._start(X)
         known, codes = np.empty(0, dtype=np.int64), np.full(len(rows), UNLABELED)
         if y is not None:
@@ -254,27 +258,27 @@ class GMDGMClassifier(ClassVAEClassifier):
         names = slot_names(known, self.n_extra)
         prior = np.array([2.0] * len(known) + [1.0] * self.n_extra)
         prior = self._checked_prior(prior / prior.sum(), f"the {len(names)} slots {names.tolist()}")
-        model = self._same_model(previous, known, prior)
+        model = self._go_on(last, known, prior)
         if model is None:
-            self.history_: list[dict[str, Any]] = []
+            self._given: dict[int, Any] = {}
             model = self._build_class_vae(rows, rng, prior)
             slots = self._start_slots(model, rows, codes, len(known), rng)
         else:
             slots = self._slot_probabilities(rows).argmax(axis=1)
         self._train_bounds(model, rows, codes, rng, **started_in(np.where(codes >= 0, codes, slots)))
         self.known_classes_: NDArray[Any] = known
+        self.answers_: list[Answer] = []
         probability = self._slot_probabilities(rows)
-        self._row_slots = np.where(codes >= 0, codes, probability.argmax(axis=1))
-        self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
-        self.slot_sizes_ = np.bincount(self._row_slots, minlength=len(names))
-        self._name_slots(names.tolist())
-        unlabeled = np.bincount(self._row_slots[codes < 0], minlength=len(names))
+        self._row_probability = np.where(codes[:, None] >= 0, np.eye(len(names))[codes], probability)
+        row_slots = self._row_probability.argmax(axis=1)
+        self.slot_sizes_ = np.bincount(row_slots, minlength=len(names))
+        self._name_slots(self._given)
+        unlabeled = np.bincount(row_slots[codes < 0], minlength=len(names))
         symptom = collapse_symptom(unlabeled, len(known))
         if symptom:
             warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=2)
-        self.answers_: list[Answer] = []
         if oracle is not None:
-            self._ask(oracle, probability)
+            self._ask(oracle)
         return self
 
     def cluster_and_label(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -285,32 +289,38 @@ class GMDGMClassifier(ClassVAEClassifier):
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows, of the training data or others.
         y : array-like of shape (n_samples,)
-            Their labels, as in `fit`. A slot that holds no labeled row keeps its name; known classes keep theirs.
+            Their labels, as in `fit`. A slot that holds no labeled row keeps its name, or gets a new one where the
+            old one has become the name of a class; known classes keep theirs.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If y is of another length than X, or its labels are of another kind than those known.
         """
+        check_is_fitted(self, "classes_")
         classes, codes = self._known_labels(y, len(X))  # type: ignore[arg-type]
+        kinds = self._kinds()
+        if len(kinds | {label_kind(label) for label in classes.tolist()}) > 1:
+            raise ValueError(
+                f"GMDGMClassifier: labels of the kind of {[*self.known_classes_.tolist(), *self._given.values()]} are "
+                f"required, got {classes.tolist()}. Convert y."
+            )
         slots = self._apply(slot_probabilities, X).argmax(axis=1)
-        names = self.slots_.tolist()
-        for slot in range(len(self.known_classes_), len(names)):
+        given = dict(self._given)
+        for slot in range(len(self.known_classes_), len(self.slots_)):
             votes = codes[(slots == slot) & (codes >= 0)]
             if len(votes):
-                names[slot] = classes[np.bincount(votes).argmax()].item()
-        self._name_slots(names)
+                given[slot] = classes[np.bincount(votes).argmax()].item()
+        self._name_slots(given)
         return self
 
-    def _same_model(
-        self, previous: tuple[ClassVAE, NDArray[Any]] | None, known: NDArray[Any], prior: NDArray[np.float32]
-    ) -> ClassVAE | None:
-        """The network of the last fit, if it has these slots."""
-        if previous is None or not np.array_equal(previous[1], known):
-            return None
-        if len(previous[0].class_probs) != len(prior):
-            return None
-        previous[0].class_probs.copy_(torch.from_numpy(prior))
-        return previous[0]
+    def _kinds(self) -> set[str]:
+        """Kinds of the labels that somebody gave."""
+        return {label_kind(label) for label in (*self.known_classes_.tolist(), *self._given.values())}
 
     def _epochs(self, phase: str, n_samples: int) -> int:
         if phase == "pretrain" and self.pretrain_epochs != "auto":
@@ -330,32 +340,31 @@ class GMDGMClassifier(ClassVAEClassifier):
         self._teach(model, rows, slots, rng)
         return slots
 
-    def _name_slots(self, names: list[Any]) -> None:
-        """Give slots names; the labels spread follow."""
-        if len({label_kind(name) for name in names}) > 1:  # numbers were found beside strings
-            names = [str(name) for name in names]
-        self.slots_ = np.array(names)
+    def _name_slots(self, given: dict[int, Any]) -> None:
+        """Give found slots names; the labels of the training rows follow."""
+        n_known = len(self.known_classes_)
+        self._given, n_extra = given, len(self._model.class_probs) - n_known
+        self.slots_ = slot_names(self.known_classes_, n_extra, given)
         self.classes_ = np.unique(self.slots_[self._used])
-        self.labels_ = self.slots_[self._row_slots]
+        probability = self._summed(self._row_probability)
+        self.labels_ = self.classes_[probability.argmax(axis=1)]
+        self.label_confidence_ = np.minimum(probability.max(axis=1), 1.0)  # a sum of float32
 
-    def _ask(self, oracle: Oracle, probability: NDArray[Any]) -> None:
-        """Ask about the decoded center of every found slot that holds rows."""
-        asked = [k for k in range(len(self.known_classes_), len(self.slots_)) if self.slot_sizes_[k]]
+    def _ask(self, oracle: Oracle) -> None:
+        """Ask about the decoded center of every found slot that holds rows and has no name yet."""
+        found = range(len(self.known_classes_), len(self.slots_))
+        asked = [k for k in found if self.slot_sizes_[k] and k not in self._given]
         if not asked:
             return
         centers = self._decode(np.array(asked), np.zeros((len(asked), self._model.n_latent)))
         queries = []
         for number, (slot, x) in enumerate(zip(asked, centers, strict=True)):
-            members = np.flatnonzero(self._row_slots == slot)
-            members = members[np.argsort(-probability[members, slot], kind="stable")][:N_MEMBERS]
+            members = np.flatnonzero(self._row_probability.argmax(axis=1) == slot)
+            members = members[np.argsort(-self._row_probability[members, slot], kind="stable")][:N_MEMBERS]
             queries.append(Query(number, x, "center", None, slot, 0, 0, members=members))
-        kinds = {label_kind(label) for label in self.known_classes_.tolist()}
-        answers = consult(oracle, QueryBatch(queries), self.answers_, kinds=kinds)
-        names = self.slots_.tolist()
-        for slot, answer in zip(asked, answers, strict=True):
-            if answer.is_label:
-                names[slot] = answer.label
-        self._name_slots(names)
+        answers = consult(oracle, QueryBatch(queries), self.answers_, kinds=self._kinds())
+        said = zip(asked, answers, strict=True)
+        self._name_slots({**self._given, **{slot: answer.label for slot, answer in said if answer.is_label}})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

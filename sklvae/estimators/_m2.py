@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from .._labels import UNLABELED, join_labels
+from .._labels import UNLABELED, join_labels, split_labels
 from ..graph import knn_graph, spread_labels
 from ..nn import M2, ClassVAE
 from ._class_vae import ClassVAEClassifier
@@ -21,7 +20,7 @@ __all__ = ["M2Classifier"]
 class M2Classifier(ClassVAEClassifier):
     """Semi-supervised classification with a generative model of x, a class y and a style z.
 
-    Maximizes ``mean L(x) + mean L(x_l, y_l) + alpha mean log q(y_l|x_l)``, with
+    Maximizes ``mean L(x) + mean L(x_l, y_l) + alpha mean log q(y_l|x_l)``, the first mean over all rows, with
     ``L(x, y) = E_q[log p(x|y,z)] - beta KL(q(z|x,y) || p(z)) + log p(y)`` and
     ``L(x) = sum_y q(y|x) L(x, y) + H(q(y|x))``. Every class needs a label or a place in `classes`; for classes
     without any label, `GMDGMClassifier` is the model.
@@ -33,7 +32,8 @@ class M2Classifier(ClassVAEClassifier):
     class_prior : array-like of shape (n_classes,), default=None
         p(y) of the sorted classes; None is uniform.
     classes : array-like, default=None
-        All labels there are, where y may lack some; None takes those of y.
+        All labels there are, where y may lack some; None takes those of y. With ``start="graph"`` no row starts in
+        a class without labels.
     start : "graph" or None, default="graph"
         "graph" trains a VAE first, spreads the labels over the neighbors among its latents and the inputs, and
         starts from what they say; None starts from a random network.
@@ -45,10 +45,10 @@ class M2Classifier(ClassVAEClassifier):
     beta : float, default=1.0
         Weight of the KL, per sample.
     augment : {"auto"}, callable or None, default="auto"
-        What q(y|x) sees in training instead of a labeled image, anew every time, so that it learns what does not
-        matter: "auto" turns, scales, shears and moves images a little, and does nothing to a table; a callable
-        takes a batch (B, channels, height, width), or (B, n_features), and returns one of the same shape; None
-        is nothing.
+        What q(y|x) sees instead of an image that it is taught the class of, anew every time, so that it learns what
+        does not matter: "auto" turns, scales, shears and moves images a little, and does nothing to a table; a
+        callable takes a batch (B, channels, height, width) or (B, n_features), float32, uint8 pixels as
+        fractions of 255, and returns one of the same shape; None is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv"} or callable, default="mlp"
@@ -63,7 +63,7 @@ class M2Classifier(ClassVAEClassifier):
     max_epochs : int or "auto", default="auto"
         At most so many epochs in any one phase; "auto" sets no such limit.
     lr : float, default=1e-3
-        Learning rate.
+        Learning rate at the start of each phase; it falls to zero along a cosine.
     optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
         From torch.
     device : str or torch.device, default="auto"
@@ -117,6 +117,7 @@ class M2Classifier(ClassVAEClassifier):
     """
 
     _network: ClassVar = M2
+    _trained_on: ClassVar = "classes_"
     _phases: ClassVar = {"pretrain": (4000, 200), "start": (3000, 150), "train": (1000, 50)}
     _constraints: ClassVar[dict[str, Constraint]] = {
         **ClassVAEClassifier._constraints,
@@ -180,10 +181,10 @@ class M2Classifier(ClassVAEClassifier):
     def _n_decoder_inputs(self, n_slots: int) -> int:
         return n_slots + self.n_latent
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Train on X, partly labeled by y.
 
-        An interruption from the keyboard ends training early, with a warning.
+        An interruption from the keyboard ends the phase it comes in early, with a warning.
 
         Parameters
         ----------
@@ -199,13 +200,13 @@ class M2Classifier(ClassVAEClassifier):
         Raises
         ------
         ValueError
-            If a parameter, X or y is wrong, or y names fewer than two classes.
+            If a parameter, X or y is wrong, y has no label, or y and `classes` name fewer than two classes.
         NonFiniteLossError
             A ValueError: if the loss becomes infinite or nan.
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        previous = (self._model, self.classes_) if self.warm_start and hasattr(self, "net_") else None
+        last = self._last()
         rows, rng = self._start(X)
         classes, codes = self._all_classes(y, len(rows))
         n_found = len(np.unique(codes[codes >= 0]))
@@ -216,20 +217,25 @@ class M2Classifier(ClassVAEClassifier):
                 "labels use GMDGMClassifier."
             )
         prior = self._checked_prior(np.full(len(classes), 1 / len(classes)), f"the classes {classes.tolist()}")
-        if previous is not None and np.array_equal(previous[1], classes):
-            model = previous[0]
-            model.class_probs.copy_(torch.from_numpy(prior))
-        else:
+        model = self._go_on(last, classes, prior)
+        if model is None:
             model = self._build_class_vae(rows, rng, prior)
-            self.history_: list[dict[str, Any]] = []
             if self.start == "graph":
                 self._start_classes(model, rows, codes, rng)
-        self.classes_ = classes
         self._train_bounds(model, rows, codes, rng)
+        self.classes_ = classes
         probability = self._slot_probabilities(rows)
         self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
         self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
         return self
+
+    def _all_classes(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Classes, those of the parameter `classes` where it is given, and codes."""
+        found, codes = self._known_labels(y, n_samples)
+        if self.classes is None:
+            return found, codes
+        classes, _ = split_labels(self.classes)
+        return classes, np.where(codes >= 0, np.searchsorted(classes, found)[codes], codes)
 
     def _steps(self, phase: str) -> tuple[int, int]:
         return (6000, 300) if self.start is None else super()._steps(phase)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from scipy.stats import poisson
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from .._labels import UNLABELED
+from .._labels import UNLABELED, label_kind
 from ..graph import neighbor_embedding
 
 __all__ = ["collapse_symptom", "find_slots", "slot_names"]
@@ -64,7 +66,7 @@ def find_slots(
     mixture = GaussianMixture(min(OVER * n_slots, len(z)), reg_covar=1e-3, n_init=2, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a start, not a result
-        clusters = mixture.fit_predict(points)
+        clusters = np.unique(mixture.fit_predict(points), return_inverse=True)[1]  # components may be empty
     weight = between_clusters(graph, clusters)
     owner = owners(clusters, codes, n_known, weight)
     found = np.flatnonzero(owner < 0)
@@ -96,7 +98,8 @@ def owners(
         return np.full(len(size), UNLABELED)
     share = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1)
     density = labels / np.maximum(size, 1)
-    usual = np.where(share >= STRAYS, density, 0).max(axis=1)
+    enough = np.minimum(STRAYS, share.max(axis=1, keepdims=True))  # a class may lie in many clusters
+    usual = np.where(share >= enough, density, 0).max(axis=1)
     owner = share.argmax(axis=0)
     dense = density[owner, range(len(size))] > SPARSE_SHARE * np.maximum(usual[owner], np.finfo(float).tiny)
     owner = np.where(dense, owner, UNLABELED)
@@ -134,30 +137,45 @@ def merged(
     return np.array([place[int(cluster)] for cluster in found], dtype=np.int64)
 
 
-def slot_names(known: NDArray[Any], n_extra: int) -> NDArray[Any]:
-    """Names of the slots: the known classes, then new names of the same kind.
+def slot_names(known: NDArray[Any], n_extra: int, given: Mapping[int, Any] | None = None) -> NDArray[Any]:
+    """Names of the slots: the known classes, then those that were given, and new ones of the same kind.
+
+    Parameters
+    ----------
+    known : ndarray of shape (n_known,)
+        Known classes.
+    n_extra : int
+        Slots beside them.
+    given : mapping of int to label, optional
+        Names of found slots, by slot.
 
     Raises
     ------
     ValueError
         If there are fewer than two slots, or no names of that kind are left.
     """
+    given = given or {}
     if len(known) + n_extra < 2:
         raise ValueError(
             f"GMDGMClassifier: there must be at least 2 slots, got {len(known)} known class(es) and "
             f"n_extra={n_extra}. Raise n_extra, or label rows of more classes."
         )
-    if not len(known):
-        return np.arange(n_extra)
-    if known.dtype.kind in "US":
-        return np.concatenate([known, np.array([f"found_{i}" for i in range(n_extra)], dtype=str)])
-    if known.dtype.kind == "b" and n_extra:
+    kinds = {label_kind(name) for name in (*known.tolist(), *given.values())}
+    if kinds == {"bool"} and n_extra:
         raise ValueError(
             "GMDGMClassifier: found classes get names of the kind of those in y, but there are only two booleans. "
             "Give y as integers or strings."
         )
-    known = known.astype(np.int64) if known.dtype.kind == "u" else known
-    return np.concatenate([known, known.max() + 1 + np.arange(n_extra)]).astype(known.dtype)
+    if kinds == {"str"}:
+        fresh: Iterator[Any] = (name for i in count() if (name := f"found_{i}") not in known)
+    else:
+        fresh = count(max(known.tolist(), default=-1) + 1)
+    slots = range(len(known), len(known) + n_extra)
+    names = dict(zip(slots, islice(fresh, n_extra), strict=True)) | dict(given)
+    for slot in slots:
+        while slot not in given and names[slot] in given.values():  # a class has been given this name
+            names[slot] = next(fresh)
+    return np.array([*known.tolist(), *names.values()])
 
 
 def collapse_symptom(sizes: NDArray[np.int64], n_known: int) -> str | None:
@@ -172,7 +190,7 @@ def collapse_symptom(sizes: NDArray[np.int64], n_known: int) -> str | None:
     """
     share = sizes / max(sizes.sum(), 1)
     n_extra = len(sizes) - n_known
-    if share.max() > FULL_SHARE:
+    if n_extra and share.max() > FULL_SHARE:
         return (
             f"the slots have collapsed: one holds {share.max():.0%} of the unlabeled rows. If no class is that "
             "large, train longer before the slots start (pretrain_epochs), lower beta, or scale X."
@@ -180,6 +198,6 @@ def collapse_symptom(sizes: NDArray[np.int64], n_known: int) -> str | None:
     if sizes.sum() and n_known and n_extra and share[n_known:].sum() < EMPTY_SHARE:
         return (
             f"the {n_extra} extra slots hold {share[n_known:].sum():.1%} of the unlabeled rows. If there are classes "
-            "without labels, raise their class_prior or lower alpha; if there are none, use n_extra=0."
+            "without labels, raise their class_prior or train longer; if there are none, use n_extra=0."
         )
     return None

@@ -24,13 +24,13 @@ def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_ep
     """Move points so that neighbors come together and others part.
 
     Stochastic descent on ``-sum_ij w_ij ln q_ij - sum_ij (1 - w_ij) ln (1 - q_ij)`` with
-    ``q_ij = 1 / (1 + |e_i - e_j|^2)``: each epoch takes an edge with probability ``w_ij^(1/4)``, which is about
+    ``q_ij = 1 / (1 + |e_i - e_j|^2)``: each epoch takes an edge with probability ``min(1, w_ij^(1/4))``, about
     ``exp(-d_ij^2 / d_i^2)`` for the weights of `knn_graph`, and three random points against each of its ends.
 
     Parameters
     ----------
     graph : csr_array of shape (n, n)
-        Symmetric weights in [0, 1], as from `knn_graph`.
+        Symmetric weights, as from `knn_graph` or a sum of its graphs.
     start : ndarray of shape (n, d)
         Where the points start; it decides how clusters lie to each other.
     seed : int
@@ -40,7 +40,7 @@ def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_ep
 
     Returns
     -------
-    ndarray of shape (n, d)
+    ndarray of shape (n, d), float32
 
     References
     ----------

@@ -137,7 +137,7 @@ def unlabeled_bound(model: ClassVAE, x: Tensor, *, beta: float = 1.0, n_exact: i
         return (q.probs.T * joint).sum(dim=0) + q.entropy()
     probs = q.probs.detach()
     top = probs.topk(n_exact, dim=-1).indices.T  # (T, B)
-    rest = probs.scatter(-1, top.T, 0.0) + torch.finfo(probs.dtype).tiny
+    rest = (probs + torch.finfo(probs.dtype).tiny).scatter(-1, top.T, 0.0)
     drawn = torch.multinomial(rest, 1).T  # (1, B)
     codes = torch.cat([top, drawn])  # (T + 1, B)
     proposal = torch.ones_like(codes, dtype=probs.dtype)
@@ -276,7 +276,8 @@ def m2_loss(
         terms["loss"] = terms["loss"] - labeled_bound(model, x_labeled, y, beta=beta) + alpha * cross_entropy
         terms["cross_entropy"] = cross_entropy
     if code is not None and weight is not None:
-        terms["loss"] = terms["loss"] - alpha * weight * _log_class_probability(model, x, code, augment)
+        terms["held"] = -weight * _log_class_probability(model, x, code, augment)
+        terms["loss"] = terms["loss"] + alpha * terms["held"]
     return terms
 
 

@@ -47,8 +47,9 @@ def small_affine(x: Tensor) -> Tensor:
     wide, high, shear = 1 + SCALE * draw[:, 1], 1 + SCALE * draw[:, 2], SHEAR * draw[:, 3]
     right, down = (2 * SHIFT * draw[:, 4:]).T  # the grid goes from -1 to 1
     cos, sin = angle.cos(), angle.sin()
-    top = torch.stack([cos * wide, shear - sin * high, right], dim=1)
-    bottom = torch.stack([sin * wide, cos * high, down], dim=1)
+    aspect = x.shape[-2] / x.shape[-1]  # the grid is a square, whatever the image is
+    top = torch.stack([cos * wide, (shear - sin * high) * aspect, right], dim=1)
+    bottom = torch.stack([sin * wide / aspect, cos * high, down], dim=1)
     grid = F.affine_grid(torch.stack([top, bottom], dim=1), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
@@ -82,7 +83,7 @@ class Checked:
         ValueError
             If what comes back is no tensor of the shape of x.
         """
-        view = self.augment(x)
+        view = self.augment(x.clone())  # the bound needs x as it is, whatever the function does to its own
         if not isinstance(view, Tensor) or view.shape != x.shape:
             came = f"shape {tuple(view.shape)}" if isinstance(view, Tensor) else f"a {type(view).__name__}"
             raise ValueError(f"augment must return a tensor of the shape of its input, {tuple(x.shape)}, got {came}.")

@@ -65,23 +65,31 @@ class Rows(Dataset[dict[str, Tensor]]):
 
 
 class WithLabeled(Rows):
-    """Rows of which every batch comes with as many labeled rows, drawn anew with replacement.
+    """Rows of which every batch comes with as many labeled ones, drawn anew with replacement, if there are any.
+
+    They are ``x_labeled`` and ``code_labeled``.
 
     Parameters
     ----------
     x, event, **columns
         As in `Rows`.
-    labeled : Rows
-        The labeled rows; their columns get the ending ``_labeled``.
+    codes : ndarray of shape (n,), int64
+        Classes of the rows, -1 where unlabeled.
     """
 
-    def __init__(self, x: NDArray[Any], event: Sequence[int], labeled: Rows, **columns: NDArray[Any]) -> None:
+    def __init__(
+        self, x: NDArray[Any], event: Sequence[int], codes: NDArray[np.int64], **columns: NDArray[Any]
+    ) -> None:
         super().__init__(x, event, **columns)
-        self.labeled = labeled
+        self.codes, self.labeled = torch.from_numpy(codes), np.flatnonzero(codes >= 0)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        batch = super().__getitem__(rows)
+        if not len(self.labeled):
+            return batch
         drawn = self.labeled[torch.randint(len(self.labeled), (len(rows),)).numpy()]
-        return {**super().__getitem__(rows), **{f"{name}_labeled": column for name, column in drawn.items()}}
+        labeled = {"x_labeled": to_batch(self._read(drawn), self.event), "code_labeled": self.codes[drawn]}
+        return {**batch, **labeled}
 
 
 class IndexBatches:

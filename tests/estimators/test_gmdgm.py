@@ -9,8 +9,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklvae import INVALID, GMDGMClassifier
-from sklvae.estimators._slots import between_clusters, find_slots, merged, owners
+from sklvae import INVALID, SKIP, GMDGMClassifier
+from sklvae.estimators._slots import between_clusters, find_slots, merged, owners, slot_names
 from sklvae.graph import knn_graph
 from sklvae.labeling import OracleError
 from sklvae.metrics import hungarian_accuracy, purity
@@ -234,7 +234,7 @@ def test_it_searches_in_a_pipeline(four):
 def test_transform_and_back_keeps_images_in_their_shape_and_dtype():
     digits = load_digits()
     X = (digits.images[:200] * 15).astype(np.uint8)
-    model = small(max_epochs=30).fit(X, np.where(digits.target[:200] < 3, digits.target[:200], -1))
+    model = small(max_epochs=100, hidden_units=(64,)).fit(X, np.where(digits.target[:200] < 3, digits.target[:200], -1))
     z = model.transform(X)
     assert z.shape == (200, 3)
     assert model.inverse_transform(z).shape == X.shape
@@ -317,3 +317,58 @@ def test_more_slots_than_rows_is_no_reason_to_fail():
     slots = find_slots(knn_graph(z), z, np.full(12, -1), 0, 20, seed=0)
     assert slots.min() >= 0
     assert slots.max() < 20
+
+
+def test_slots_that_nobody_named_never_take_the_name_of_a_class():
+    known = np.array([0, 1])
+    assert slot_names(known, 3).tolist() == [0, 1, 2, 3, 4]
+    assert slot_names(known, 3, {2: 3}).tolist() == [0, 1, 3, 5, 4]  # the slot called 3 makes way, 4 stays
+    assert slot_names(known, 3, {2: 3, 4: 5}).tolist() == [0, 1, 3, 6, 5]
+    assert slot_names(np.array(["ant", "found_0"]), 2).tolist() == ["ant", "found_0", "found_1", "found_2"]
+    assert slot_names(np.array([], dtype=int), 3, {1: "ant"}).tolist() == ["found_0", "ant", "found_2"]
+    assert slot_names(np.array([125], dtype=np.int8), 4).tolist() == [125, 126, 127, 128, 129]
+
+
+def test_naming_one_slot_leaves_the_others_apart(four):
+    X, _, truth = four
+    model = small(n_extra=6).fit(X)
+    row = np.flatnonzero(truth == 3)[0]
+    model.cluster_and_label(X, np.where(np.arange(240) == row, 3, -1))
+    assert (model.predict(X)[truth != 3] != 3).mean() > 0.95
+    np.testing.assert_array_equal(model.labels_, model.predict(X))
+    np.testing.assert_allclose(model.label_confidence_, model.predict_proba(X).max(axis=1), atol=1e-6)
+
+
+def test_names_of_another_kind_are_refused(four, fitted):
+    X, _, truth = four
+    with pytest.raises(ValueError, match=r"kind of \[0, 1\] are required, got \['ant', 'bee', 'cat', 'dog'\]"):
+        pickle.loads(pickle.dumps(fitted)).cluster_and_label(X, np.array(["ant", "bee", "cat", "dog"])[truth])
+
+
+def test_warm_start_keeps_the_names_and_asks_about_the_rest_only(four):
+    X, y, truth = four
+    model = small(warm_start=True).fit(X, y)
+    model.cluster_and_label(X, np.where(truth == 2, 2, -1))
+    named = model.slots_.tolist()
+    asked = []
+    model.fit(X, y, oracle=lambda queries: asked.extend(query.cluster for query in queries) or [SKIP] * len(queries))
+    assert model.slots_.tolist() == named
+    assert all(model.slots_[slot] != 2 for slot in asked)
+
+
+def test_a_collapse_that_is_an_error_leaves_a_usable_model(four):
+    X, _, truth = four
+    model = small()
+    with pytest.raises(UserWarning, match="extra slots hold"):  # warnings are errors here
+        model.fit(X, np.where(np.arange(240) % 2, truth, -1))
+    assert model.n_queries_ == 0
+    assert (model.predict(X) == truth).mean() > 0.9
+
+
+def test_sparse_labels_of_a_class_of_many_clusters_do_not_claim_another():
+    """Twenty clusters of a class, five labels in each; one stray label among 400 rows of another."""
+    clusters = np.concatenate([np.repeat(np.arange(20), 100), np.full(400, 20)])
+    codes = np.full(len(clusters), -1)
+    codes[np.arange(0, 2000, 20)] = 0
+    codes[2100] = 0
+    assert owners(clusters, codes, 1, np.eye(21)).tolist() == [0] * 20 + [-1]

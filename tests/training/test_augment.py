@@ -35,6 +35,29 @@ def test_each_image_is_moved_by_itself_and_only_a_little():
     assert (mass / 36).max() < 1.6
 
 
+def test_a_wide_image_is_turned_and_not_sheared(monkeypatch):
+    """A turn keeps the angle between a bar and its crossbar, whatever the shape of the image."""
+    monkeypatch.setattr("sklvae.training._augment.SHEAR", 0.0)
+    monkeypatch.setattr("sklvae.training._augment.SCALE", 0.0)
+    x = torch.zeros(50, 1, 32, 128)
+    x[:, :, 8:24, 63:65] = 1  # upright
+    lying = torch.zeros(50, 1, 32, 128)
+    lying[:, :, 15:17, 56:72] = 1
+
+    def angle(images):
+        down, right = torch.meshgrid(torch.arange(32.0), torch.arange(128.0), indexing="ij")
+        weight = images[:, 0] / images.sum(dim=(1, 2, 3))[:, None, None]
+        mean = [(weight * place).sum(dim=(1, 2), keepdim=True) for place in (down, right)]
+        dy, dx = down - mean[0], right - mean[1]
+        xx, yy, xy = ((weight * product).sum(dim=(1, 2)) for product in (dx * dx, dy * dy, dx * dy))
+        return torch.rad2deg(0.5 * torch.atan2(2 * xy, xx - yy))
+
+    upright, flat = angle(views(x)), angle(views(lying))
+    difference = (upright - flat).abs()
+    torch.testing.assert_close(difference, torch.full((50,), 90.0), atol=4, rtol=0)
+    assert flat.abs().max() < 16
+
+
 def test_views_come_from_the_seed_alone():
     x = torch.rand(5, 2, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(views(x, seed=1), views(x, seed=1), rtol=0, atol=0)
