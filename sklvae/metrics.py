@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from ._labels import split_labels
+from ._labels import is_unlabeled, label_kind, split_labels
 
 __all__ = ["SlotConfusion", "hungarian_accuracy", "named_accuracy", "purity", "slot_confusion"]
 
@@ -53,7 +53,7 @@ def slot_confusion(y_true: ArrayLike, slots: ArrayLike) -> SlotConfusion:
     Raises
     ------
     ValueError
-        If the two differ in length, or are empty.
+        If the two differ in length or are empty, or a true class is the mark of an unlabeled sample.
 
     Examples
     --------
@@ -64,8 +64,7 @@ def slot_confusion(y_true: ArrayLike, slots: ArrayLike) -> SlotConfusion:
     """
     true, found = column_or_1d(y_true), column_or_1d(slots)
     check_consistent_length(true, found)
-    if not len(true):
-        raise ValueError("slot_confusion: at least one sample is required, got none.")
+    _require_classes("slot_confusion", true)
     matrix = contingency_matrix(true, found, dtype=np.int64)
     return SlotConfusion(matrix, np.unique(true), np.unique(found))
 
@@ -85,6 +84,11 @@ def purity(y_true: ArrayLike, slots: ArrayLike) -> float:
     -------
     float
         In (0, 1].
+
+    Raises
+    ------
+    ValueError
+        As `slot_confusion`.
 
     Examples
     --------
@@ -108,6 +112,11 @@ def hungarian_accuracy(y_true: ArrayLike, slots: ArrayLike) -> float:
     -------
     float
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        As `slot_confusion`.
 
     References
     ----------
@@ -140,6 +149,12 @@ def named_accuracy(y_true: ArrayLike, slots: ArrayLike, y_train: ArrayLike, slot
     float
         In [0, 1]. A slot that holds no labeled training sample has no name, and its samples count as wrong.
 
+    Raises
+    ------
+    ValueError
+        As `slot_confusion`; and if no training sample is labeled, or the training labels are of another kind than the
+        true classes.
+
     Examples
     --------
     >>> from sklvae.metrics import named_accuracy
@@ -150,12 +165,27 @@ def named_accuracy(y_true: ArrayLike, slots: ArrayLike, y_train: ArrayLike, slot
     trained, true, found = column_or_1d(slots_train), column_or_1d(y_true), column_or_1d(slots)
     check_consistent_length(codes, trained)
     check_consistent_length(true, found)
-    if not len(true):
-        raise ValueError("named_accuracy: at least one sample is required, got none.")
+    _require_classes("named_accuracy", true)
     labeled = codes >= 0
     if not labeled.any():
         raise ValueError("named_accuracy: y_train must have at least one label, got none.")
+    if label_kind(classes[0]) != label_kind(true[0]):
+        raise ValueError(
+            f"named_accuracy: y_true and y_train must name classes alike, got {true.tolist()[0]!r} and {classes.tolist()[0]!r}. "
+            "Convert one of them."
+        )
     matrix, _, columns = slot_confusion(codes[labeled], trained[labeled])
     name_of = dict(zip(columns.tolist(), classes[matrix.argmax(axis=0)].tolist(), strict=True))
     right = [name_of.get(slot, NO_NAME) == label for slot, label in zip(found.tolist(), true.tolist(), strict=True)]
     return float(np.mean(right))
+
+
+def _require_classes(name: str, true: NDArray[Any]) -> None:
+    """Refuse true classes of which there are none, or some are unknown."""
+    if not len(true):
+        raise ValueError(f"{name}: at least one sample is required, got none.")
+    unknown = sum(map(is_unlabeled, true.tolist()))
+    if unknown:
+        raise ValueError(
+            f"{name}: every sample needs a true class, got {unknown} unlabeled of {len(true)}. Leave them out of both."
+        )

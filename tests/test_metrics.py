@@ -65,3 +65,16 @@ def test_lengths_must_agree_and_there_must_be_samples(metric):
 def test_names_need_labels():
     with pytest.raises(ValueError, match="y_train must have at least one label"):
         named_accuracy([1], [0], [-1, -1], [0, 1])
+
+
+def test_a_sample_without_a_true_class_is_refused():
+    for metric in (purity, hungarian_accuracy, slot_confusion):
+        with pytest.raises(ValueError, match="1 unlabeled of 2"):
+            metric(np.array([3, -1]), [0, 1])
+    with pytest.raises(ValueError, match="1 unlabeled of 2"):
+        named_accuracy(["cat", None], [0, 1], ["cat", "dog"], [0, 1])
+
+
+def test_named_accuracy_refuses_labels_of_two_kinds():
+    with pytest.raises(ValueError, match="must name classes alike, got '5' and 5"):
+        named_accuracy(["5", "6"], [0, 1], [5, 6], [0, 1])

@@ -57,15 +57,27 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         """Index into `classes_` of each slot, -1 for one that is of no class, (n_slots,)."""
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Class probabilities q(y|x), summed over the slots of a class, (n_samples, n_classes)."""
+        """Class probabilities q(y|x), summed over the slots of a class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Data in the units of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
         check_is_fitted(self, "classes_")
         return self._summed(self._apply(slot_probabilities, X))
 
     def _summed(self, probability: NDArray[Any]) -> NDArray[Any]:
-        """Class probabilities of slot probabilities (n, n_slots)."""
+        """Class probabilities of slot probabilities (n, n_slots); uniform where slots without a class have it all."""
         member = np.arange(len(self.classes_)) == self._slot_classes[:, None]
         of_class = np.asarray(probability @ member.astype(probability.dtype))
-        return of_class / of_class.sum(axis=1, keepdims=True)
+        total, uniform = of_class.sum(axis=1, keepdims=True), np.full_like(of_class, 1 / len(self.classes_))
+        return np.divide(of_class, total, out=uniform, where=total > 0)
 
     def sample(self, n_samples: int = 1, label: Any = None) -> NDArray[Any]:
         """Decode draws from the model.

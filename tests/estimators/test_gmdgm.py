@@ -1,3 +1,4 @@
+import copy
 import pickle
 
 import numpy as np
@@ -372,3 +373,11 @@ def test_sparse_labels_of_a_class_of_many_clusters_do_not_claim_another():
     codes[np.arange(0, 2000, 20)] = 0
     codes[2100] = 0
     assert owners(clusters, codes, 1, np.eye(21)).tolist() == [0] * 20 + [-1]
+
+
+def test_a_row_of_which_nothing_is_in_a_class_is_of_all_alike(fitted):
+    fitted = copy.copy(fitted)
+    fitted.slot_sizes_ = np.where(np.arange(len(fitted.slots_)) < 2, fitted.slot_sizes_, 0)
+    fitted.classes_ = fitted.known_classes_
+    unused = np.eye(len(fitted.slots_))[[-1, 0]]
+    np.testing.assert_allclose(fitted._summed(unused), [[0.5, 0.5], [1, 0]])
