@@ -7,7 +7,7 @@ Each fit adds a line of JSON to benchmarks/results/semi_unsupervised.jsonl as it
 is not repeated. `--table` prints what is there.
 
 `gmdgm`, `m2` and `fashion`: 50,000 training images, 100 labels in each of the classes 0, 1, 2, 8 and 9, none in 3
-to 7, and ten slots without labels. The accuracy is the paper's: each slot is named by its most common true class in
+to 7, and ten slots without labels (`fashion-45`: 45). The accuracy is the paper's: each slot is named by its most common true class in
 the test data (a purity). `named` names the found slots from ten labeled training images of each of 3 to 7 instead.
 `m2-100` and so on: as many labels, balanced over the ten classes. `cluster-15`: no labels, 15 slots.
 """
@@ -114,6 +114,7 @@ CONFIGURATIONS = {
     "gmdgm": partial(semi_unsupervised, GMDGMClassifier, load_mnist),
     "m2": partial(semi_unsupervised, m2_with_slots, load_mnist),
     "fashion": partial(semi_unsupervised, GMDGMClassifier, load_fashion_mnist),
+    "fashion-45": partial(semi_unsupervised, partial(GMDGMClassifier, n_extra=45), load_fashion_mnist),
     **{f"m2-{n}": partial(semi_supervised, M2Classifier, n) for n in (100, 600, 1000, 3000)},
     "m1m2-100": partial(semi_supervised, m1_m2, 100),
     **{f"cluster-{n}": partial(clustering, n) for n in (15, 10)},

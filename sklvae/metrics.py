@@ -171,8 +171,8 @@ def named_accuracy(y_true: ArrayLike, slots: ArrayLike, y_train: ArrayLike, slot
         raise ValueError("named_accuracy: y_train must have at least one label, got none.")
     if label_kind(classes[0]) != label_kind(true[0]):
         raise ValueError(
-            f"named_accuracy: y_true and y_train must name classes alike, got {true.tolist()[0]!r} and {classes.tolist()[0]!r}. "
-            "Convert one of them."
+            f"named_accuracy: y_true and y_train must name classes alike, got {true.tolist()[0]!r} and "
+            f"{classes.tolist()[0]!r}. Convert one of them."
         )
     matrix, _, columns = slot_confusion(codes[labeled], trained[labeled])
     name_of = dict(zip(columns.tolist(), classes[matrix.argmax(axis=0)].tolist(), strict=True))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._labels import UNLABELED, label_kind
-from ..graph import knn_graph
+from ..graph import with_latents
 from ..labeling import Answer, Oracle, Query, QueryBatch, consult
 from ..nn import GMDGM
 from ..training import fresh_seed
@@ -332,7 +332,7 @@ class GMDGMClassifier(ClassVAEClassifier):
     ) -> NDArray[np.int64]:
         """Pretrain a plain VAE, cluster it, and teach the slots to the network."""
         z = self._pretrain(model, rows, rng)
-        graph = inputs_graph(rows, self._event) + knn_graph(z)
+        graph = with_latents(inputs_graph(rows, self._event), z)
         slots = find_slots(graph, z, codes, n_known, len(model.class_probs), fresh_seed(rng))
         placed = slots >= 0
         device = self._device

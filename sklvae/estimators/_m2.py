@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._labels import UNLABELED, join_labels, split_labels
-from ..graph import knn_graph, spread_labels
+from ..graph import spread_labels, with_latents
 from ..nn import M2, ClassVAE
 from ._class_vae import ClassVAEClassifier
 from ._constraints import Constraint, labels_like, none, one_of
@@ -246,6 +246,6 @@ class M2Classifier(ClassVAEClassifier):
         """Pretrain a plain VAE, spread the labels over neighbors, and teach them to the network."""
         z = self._pretrain(model, rows, rng)
         seeds = np.eye(len(model.class_probs) + 1)[codes, :-1]  # -1 is the last one, which is no class
-        probability = spread_labels(inputs_graph(rows, self._event) + knn_graph(z), seeds)
+        probability = spread_labels(with_latents(inputs_graph(rows, self._event), z), seeds)
         spread = np.where(probability.any(axis=1), probability.argmax(axis=1), UNLABELED)
         self._teach(model, rows, np.where(codes >= 0, codes, spread), rng)

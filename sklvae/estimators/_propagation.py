@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._labels import UNLABELED, plain_classes
-from ..graph import knn_graph, spread_labels
+from ..graph import spread_labels, with_latents
 from ..labeling import (
     Answer,
     Cluster,
@@ -191,7 +191,7 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     The first round asks about the rows nearest to cluster centers, later ones about those where graph and
     classifier are undecided.
     """
-    graph = round_.inputs_graph() + knn_graph(round_.z)
+    graph = with_latents(round_.inputs_graph(), round_.z)
     if plan is not None:
         rows = np.arange(len(round_.z))
         if round_.previous is not None:

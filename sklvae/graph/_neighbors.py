@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.neighbors import NearestNeighbors
 
-__all__ = ["knn_graph"]
+__all__ = ["knn_graph", "with_latents"]
 
 MOST_EXHAUSTIVE = 100_000
 """Points up to which neighbors are searched exhaustively."""
+
+
+TELLING = 0.1
+"""Variance of a posterior mean over the data, where the prior has 1, above which the latent says something of them."""
 
 
 def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
@@ -56,3 +60,36 @@ def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
     indptr = np.arange(0, n * n_neighbors + 1, n_neighbors)
     directed = csr_array((weight.ravel(), index.ravel(), indptr), shape=(n, n))
     return ((directed + directed.T) / 2).tocsr()
+
+
+def with_latents(graph: csr_array, z: NDArray[Any]) -> csr_array:
+    """Add the neighbors among latent vectors to a graph, if the vectors say anything.
+
+    Where the posterior has collapsed, onto a prior of variance 1, its means are noise, and so would their neighbors be.
+
+    Parameters
+    ----------
+    graph : csr_array of shape (n, n)
+        Neighbors among the inputs.
+    z : ndarray of shape (n, n_latent)
+        Posterior means.
+
+    Returns
+    -------
+    csr_array of shape (n, n)
+
+    References
+    ----------
+    The variance of posterior means as a measure: Burda, Grosse and Salakhutdinov, 2016, "Importance weighted
+    autoencoders", Section 5.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.graph import knn_graph, with_latents
+    >>> points = np.random.default_rng(0).normal(size=(20, 3))
+    >>> graph = knn_graph(points)
+    >>> with_latents(graph, 0.01 * points) is graph
+    True
+    """
+    return graph + knn_graph(z) if z.var(axis=0).max() > TELLING else graph

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklvae.graph import _neighbors as neighbors_module
-from sklvae.graph import knn_graph
+from sklvae.graph import knn_graph, with_latents
 
 SEEDS = st.integers(0, 10_000)
 
@@ -56,3 +56,11 @@ def test_single_precision_gives_the_graph_of_double_precision():
 def test_copies_of_a_point_are_as_near_as_can_be(n):
     graph = knn_graph(np.full((n, 2), 3.0), n - 1).toarray()
     np.testing.assert_array_equal(graph, 1 - np.eye(n))
+
+
+def test_latents_that_say_nothing_add_no_neighbors():
+    points = np.random.default_rng(0).normal(size=(60, 4))
+    graph = knn_graph(points)
+    assert with_latents(graph, 0.1 * points) is graph
+    one_tells = points * [1, 0.01, 0.01, 0.01]
+    np.testing.assert_array_equal(with_latents(graph, one_tells).toarray(), (graph + knn_graph(one_tells)).toarray())
