@@ -82,7 +82,7 @@ def typiclust(
     left = size - known
     members = np.split(np.argsort(cluster, kind="stable"), np.cumsum(size)[:-1])
     ranked: dict[int, list[int]] = {}
-    chosen = []
+    chosen: list[int] = []
     for _ in range(n):
         k = int(np.lexsort((-size, known, left == 0))[0])
         if not ranked.get(k):

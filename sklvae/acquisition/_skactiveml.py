@@ -93,18 +93,14 @@ class FromSkactiveml:
             strategy.random_state = random_state.randint(np.iinfo(np.int32).max)
         y = np.full(pool.n_rows, missing, dtype=float)
         y[pool.labeled_rows] = pool.labeled_codes
-        made = {}
-        for name in self._made:
-            proba = pool.arrays[GIVEN[name]]
-            draws = (
-                [_as_told(strategy, pool.arrays["embedding"], p, missing) for p in np.atleast_3d(proba)]
-                if (name == "ensemble")
-                else _as_told(strategy, pool.arrays["embedding"], proba, missing)
-            )
-            made |= {name: draws, f"fit_{name}": False}
-        rows = strategy.query(
-            X=pool.arrays["embedding"], y=y, candidates=pool.rows, batch_size=n, **made, **self.arguments
-        )
+        X = pool.arrays["embedding"]
+        made: dict[str, Any] = {}
+        if "clf" in self._made:
+            made |= {"clf": _as_told(strategy, X, pool.arrays["proba"], missing), "fit_clf": False}
+        if "ensemble" in self._made:
+            told = [_as_told(strategy, X, proba, missing) for proba in pool.arrays["sampled_proba"]]
+            made |= {"ensemble": told, "fit_ensemble": False}
+        rows = strategy.query(X=X, y=y, candidates=pool.rows, batch_size=n, **made, **self.arguments)
         return np.searchsorted(pool.rows, np.asarray(rows))
 
 
