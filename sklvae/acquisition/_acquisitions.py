@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checks import require
 from ._distances import chunks
 from ._pool import Pool
 from ._scores import top
@@ -164,12 +165,9 @@ class Stochastic:
     form: str = "power"
 
     def __post_init__(self) -> None:
-        if not hasattr(self.base, "score"):
-            raise ValueError(f"Stochastic: base must be a Score, as strategy('entropy') is; got {self.base!r}.")
-        if self.form not in FORMS:
-            raise ValueError(f"Stochastic: form must be one of {', '.join(map(repr, FORMS))}, got {self.form!r}.")
-        if not 0 <= self.beta < np.inf:
-            raise ValueError(f"Stochastic: beta must be a finite number >= 0, got {self.beta!r}.")
+        require(hasattr(self.base, "score"), "Stochastic: base", "a Score, as strategy('entropy') is", self.base)
+        require(self.form in FORMS, "Stochastic: form", f"one of {', '.join(map(repr, FORMS))}", self.form)
+        require(0 <= self.beta < np.inf, "Stochastic: beta", "a finite number >= 0", self.beta)
 
     @property
     def needs(self) -> tuple[str, ...]:

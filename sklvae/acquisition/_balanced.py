@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checks import require
 from ._distances import FromOne, chunks, nearest_squared, spaced, squared_distances, typical_distance
 from ._scores import entropy
 
@@ -62,6 +63,8 @@ def informative_representative_diverse(
     >>> informative_representative_diverse(proba, points, np.empty((0, 1)), n=2)
     array([1, 3])
     """
+    for name, weight in (("informative", informative), ("representative", representative), ("diverse", diverse)):
+        require(0 <= weight < np.inf, f"informative_representative_diverse: {name}", "a number >= 0", weight)
     scale = typical_distance(embedding)
     score = informative * entropy(proba) / np.log(max(proba.shape[1], 2))
     references = embedding[spaced(len(embedding), MOST_REFERENCES)]

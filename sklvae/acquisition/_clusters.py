@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from ._checks import require
 from ._distances import chunks, spaced, squared_distances
 from ._farthest import farthest_first
 
@@ -74,6 +75,7 @@ def typiclust(
     >>> typiclust(points, np.array([[0.5]]), n=1, random_state=0, n_neighbors=2)
     array([4])
     """
+    require(n_neighbors >= 1, "typiclust: n_neighbors", "an integer >= 1", n_neighbors)
     points = np.concatenate([embedding, labeled_embedding])
     n_clusters = min(len(labeled_embedding) + n, max(MOST_CLUSTERS, n), len(points))
     cluster = assign(points, n_clusters, random_state)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from ._checks import require
 from ._distances import chunks, spaced, squared_distances, typical_distance
 
 __all__ = ["expected_change", "expected_norm"]
@@ -61,7 +62,7 @@ def expected_norm(
     >>> expected_norm(pool, np.array([[0.0], [2.0]]), np.array([0, 1]), bandwidth=1.0).argmax()  # on the boundary
     np.int64(1)
     """
-    scale = bandwidth or typical_distance(embedding)
+    scale = _scale(embedding, bandwidth)
     score = np.empty(len(embedding))
     for rows, _, miss, free in _interpolated(embedding, labeled_embedding, labeled_codes, scale, embedding[:0]):
         score[rows] = miss / free
@@ -107,12 +108,17 @@ def expected_change(
     >>> expected_change(pool, np.array([[0.0]]), np.array([0]), bandwidth=1.0).argmax()
     np.int64(3)
     """
-    scale = bandwidth or typical_distance(embedding)
+    scale = _scale(embedding, bandwidth)
     references = embedding[spaced(len(embedding), MOST_REFERENCES)]
     score = np.empty(len(embedding))
     for rows, moved, miss, free in _interpolated(embedding, labeled_embedding, labeled_codes, scale, references):
         score[rows] = np.sqrt(miss * np.mean(moved**2, axis=1)) / free
     return score
+
+
+def _scale(embedding: NDArray[Any], bandwidth: float | None) -> float:
+    require(bandwidth is None or bandwidth > 0, "bandwidth", "a number > 0 or None", bandwidth)
+    return typical_distance(embedding) if bandwidth is None else bandwidth
 
 
 def _interpolated(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -23,7 +23,7 @@ GIVEN = {"clf": "proba", "ensemble": "sampled_proba"}
 def from_skactiveml(strategy: Any, **arguments: Any) -> FromSkactiveml:
     """Let a pool strategy of scikit-activeml choose the batch.
 
-    It sees the embedding as its X. Where its `query` takes a classifier `clf`, it gets one that predicts the `proba`
+    It sees the embedding as its X, and as y the positions of the labels among the sorted classes. Where its `query` takes a classifier `clf`, it gets one that predicts the `proba`
     of the rows; where it takes an `ensemble`, one for each draw of `sampled_proba`. Neither can be fitted: a
     strategy that fits needs a classifier of your own, among the arguments.
 
@@ -95,38 +95,42 @@ class FromSkactiveml:
         y[pool.labeled_rows] = pool.labeled_codes
         X = pool.arrays["embedding"]
         made: dict[str, Any] = {}
-        if "clf" in self._made:
-            made |= {"clf": _as_told(strategy, X, pool.arrays["proba"], missing), "fit_clf": False}
-        if "ensemble" in self._made:
-            told = [_as_told(strategy, X, proba, missing) for proba in pool.arrays["sampled_proba"]]
-            made |= {"ensemble": told, "fit_ensemble": False}
+        if self._made:
+            told = _told_classifiers(strategy, X, missing)
+            if "clf" in self._made:
+                made |= {"clf": told(pool.arrays["proba"]), "fit_clf": False}
+            if "ensemble" in self._made:
+                made |= {"ensemble": [told(proba) for proba in pool.arrays["sampled_proba"]], "fit_ensemble": False}
         rows = strategy.query(X=X, y=y, candidates=pool.rows, batch_size=n, **made, **self.arguments)
         return np.searchsorted(pool.rows, np.asarray(rows))
 
 
-def _as_told(strategy: Any, X: NDArray[Any], proba: NDArray[Any], missing: float) -> Any:
-    """A fitted classifier that predicts what it is told, of the kind that the strategy accepts."""
+def _told_classifiers(strategy: Any, X: NDArray[Any], missing: float) -> Callable[[NDArray[Any]], Any]:
+    """Make classifiers of the kind that the strategy accepts, which predict the probabilities they are told."""
     theirs = any(kind.__module__.split(".")[0] == "skactiveml" for kind in type(strategy).__mro__)
     base = import_module("skactiveml.base").SkactivemlClassifier if theirs else BaseEstimator
-
-    class AsTold(base):  # type: ignore[misc, valid-type]
-        def __init__(self, missing_label: float = np.nan) -> None:
-            self.missing_label = missing_label
-
-        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-            raise TypeError(
-                "from_skactiveml: this strategy fits its classifier, and the probabilities given to query cannot be "
-                "fitted. Give it one that can: from_skactiveml(strategy, clf=SklearnClassifier(...))."
-            )
-
-        def predict_proba(self, X: Any) -> NDArray[Any]:
-            return np.asarray(proba[[row_of[row.tobytes()] for row in np.ascontiguousarray(X, dtype=kind)]])
-
-        def predict(self, X: Any) -> NDArray[Any]:
-            return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-    kind = X.dtype
     row_of = {row.tobytes(): i for i, row in enumerate(np.ascontiguousarray(X))}
-    classifier = AsTold(missing)
-    classifier.classes_ = np.arange(proba.shape[1], dtype=float)
-    return classifier
+
+    class Told(base):  # type: ignore[misc, valid-type]
+        def __init__(self, proba: NDArray[Any], missing_label: float = missing) -> None:
+            self.proba = proba
+            self.missing_label = missing_label
+            self.classes_ = np.arange(proba.shape[1], dtype=float)
+
+        def fit(self, *_: Any) -> Any:
+            raise ValueError(f"from_skactiveml: the strategy fits its classifier, or asks it about rows {WAY_OUT}")
+
+        def predict_proba(self, some: Any) -> NDArray[Any]:
+            rows = [row_of.get(row.tobytes()) for row in np.ascontiguousarray(some, dtype=X.dtype)]
+            return self.fit() if None in rows else self.proba[rows]
+
+        def predict(self, some: Any) -> NDArray[Any]:
+            return self.classes_[self.predict_proba(some).argmax(axis=1)]
+
+    return Told
+
+
+WAY_OUT = (
+    "that the embedding does not have; probabilities given to query can do neither. Give it a classifier that can: "
+    "from_skactiveml(strategy, clf=SklearnClassifier(GaussianNB()))."
+)
