@@ -70,10 +70,14 @@ class FromSkactiveml:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def _taken(self) -> Mapping[str, Any]:
+        """Arguments of the strategy's `query`."""
+        return inspect.signature(self.strategy.query).parameters
+
+    @property
     def _made(self) -> list[str]:
-        """Arguments that are made of what the pool has."""
-        taken = inspect.signature(self.strategy.query).parameters
-        return [name for name in GIVEN if name in taken and name not in self.arguments]
+        """Those of them that are made of what the pool has."""
+        return [name for name in GIVEN if name in self._taken and name not in self.arguments]
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -98,9 +102,10 @@ class FromSkactiveml:
         if self._made:
             told = _told_classifiers(strategy, X, missing)
             if "clf" in self._made:
-                made |= {"clf": told(pool.arrays["proba"]), "fit_clf": False}
+                made["clf"] = told(pool.arrays["proba"])
             if "ensemble" in self._made:
-                made |= {"ensemble": [told(proba) for proba in pool.arrays["sampled_proba"]], "fit_ensemble": False}
+                made["ensemble"] = [told(proba) for proba in pool.arrays["sampled_proba"]]
+            made |= {f"fit_{name}": False for name in self._made if f"fit_{name}" in self._taken}
         rows = strategy.query(X=X, y=y, candidates=pool.rows, batch_size=n, **made, **self.arguments)
         return np.searchsorted(pool.rows, np.asarray(rows))
 

@@ -19,7 +19,9 @@ def information(sampled, batch):
     """I(labels of the batch; draw), over every labeling."""
     n_draws, _, n_classes = sampled.shape
     labelings = product(range(n_classes), repeat=len(batch))
-    p = np.array([[np.prod([draw[i, y] for i, y in zip(batch, ys, strict=True)]) for draw in sampled] for ys in labelings])
+    p = np.array(
+        [[np.prod([draw[i, y] for i, y in zip(batch, ys, strict=True)]) for draw in sampled] for ys in labelings]
+    )
     return entr(p.mean(axis=1)).sum() - entr(p).sum() / n_draws
 
 

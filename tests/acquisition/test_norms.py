@@ -32,7 +32,9 @@ def refitted(pool, labeled, codes, n_classes):
         points = np.concatenate([labeled, [u]])
         tried = []
         for k in range(n_classes):
-            after, larger = least_norm(points, np.concatenate([target, [np.where(np.arange(n_classes) == k, 1.0, -1.0)]]))
+            after, larger = least_norm(
+                points, np.concatenate([target, [np.where(np.arange(n_classes) == k, 1.0, -1.0)]])
+            )
             change = np.exp(-cdist(pool, points) / SCALE) @ after - np.exp(-cdist(pool, labeled) / SCALE) @ before
             tried.append(((larger - norm) / n_classes, np.sqrt(np.mean(change**2))))
         yield min(tried)

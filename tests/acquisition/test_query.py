@@ -121,7 +121,8 @@ def test_an_acquisition_travels_to_other_processes(name):
     arrays, labels = known()
     again = pickle.loads(pickle.dumps(copy.deepcopy(strategy(name))))
     np.testing.assert_array_equal(
-        query(again, 3, labels=labels, random_state=0, **arrays), query(name, 3, labels=labels, random_state=0, **arrays)
+        query(again, 3, labels=labels, random_state=0, **arrays),
+        query(name, 3, labels=labels, random_state=0, **arrays),
     )
 
 
