@@ -148,7 +148,7 @@ class Stochastic:
 
     References
     ----------
-    Kirsch et al., 2023, "Stochastic batch acquisition: a simple baseline for deep active learning", Table 1.
+    Kirsch et al., 2023, "Stochastic batch acquisition: a simple baseline for deep active learning".
 
     Examples
     --------

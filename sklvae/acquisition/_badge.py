@@ -58,9 +58,9 @@ def badge(proba: NDArray[Any], embedding: NDArray[Any], *, n: int, random_state:
         last = chosen[-1]
         inner = residual @ residual[last]
         inner *= embedding @ embedding[last]
-        squared = length + length[last]
-        squared -= np.minimum(2 * inner, squared)
-        squared[squared <= rounding * (length + length[last])] = 0  # the gradient of the last choice
+        both = length + length[last]
+        squared = both - 2 * inner
+        squared[squared <= rounding * both] = 0  # the gradient of the last choice
         np.minimum(nearest, squared, out=nearest)
         nearest[chosen] = 0
         chosen.append(draw(nearest, chosen, rng))
@@ -69,9 +69,10 @@ def badge(proba: NDArray[Any], embedding: NDArray[Any], *, n: int, random_state:
 
 def draw(weight: NDArray[Any], taken: list[int], rng: np.random.RandomState) -> int:
     """Draw one position in proportion to its weight; any that is not taken where no weight is left."""
-    if not weight.any():
-        weight = np.ones(len(weight))
-        weight[taken] = 0
     cumulative = np.cumsum(weight)
+    if cumulative[-1] == 0:
+        free = np.ones(len(weight))
+        free[taken] = 0
+        cumulative = np.cumsum(free)
     drawn = min(rng.uniform() * cumulative[-1], np.nextafter(cumulative[-1], 0))
     return int(np.searchsorted(cumulative, drawn, side="right"))

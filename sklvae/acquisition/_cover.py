@@ -118,7 +118,7 @@ def pure_radius(embedding: NDArray[Any], purity: float = 0.95, n_clusters: int =
 
     References
     ----------
-    Yehuda et al., 2022, Section 3.3.
+    Yehuda et al., 2022, where the radius is the widest one that keeps 95% of the balls pure.
 
     Examples
     --------

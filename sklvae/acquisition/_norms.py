@@ -47,7 +47,7 @@ def expected_norm(
     Returns
     -------
     ndarray of shape (n_candidates,)
-        Squared norm, at least 0.
+        Squared norm, at least 0. The time it takes grows with the square of the number of labeled rows.
 
     References
     ----------

@@ -120,13 +120,14 @@ def as_acquisition(acquisition: Any) -> Acquisition:
     """
     if isinstance(acquisition, str):
         return strategy(acquisition)
-    if hasattr(acquisition, "select") and hasattr(acquisition, "needs"):
-        chooser: Acquisition = acquisition
-        return chooser
-    if hasattr(acquisition, "query"):
-        return from_skactiveml(acquisition)
-    if callable(acquisition):
-        return Scored(acquisition)
+    if not isinstance(acquisition, type):
+        if hasattr(acquisition, "select") and hasattr(acquisition, "needs"):
+            chooser: Acquisition = acquisition
+            return chooser
+        if hasattr(acquisition, "query"):
+            return from_skactiveml(acquisition)
+        if callable(acquisition):
+            return Scored(acquisition)
     raise ValueError(
         f"acquisition must be one of {', '.join(STRATEGIES)}, a function of a Pool, an object with needs and "
         f"select, or one with query; got {acquisition!r}."

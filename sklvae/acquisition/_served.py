@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 
+from .._labels import UNLABELED
 from ._pool import Pool
 from ._query import as_acquisition, query
 
@@ -109,39 +111,44 @@ class PoolStrategy(BaseEstimator):
             0 elsewhere. nan where nothing could be chosen, or no more.
         """
         X, y = np.asarray(X), np.asarray(y)
-        unlabeled = self._unlabeled(y)
-        members = [] if ensemble is None else list(getattr(ensemble, "estimators_", ensemble))
-        models = [
-            clone(model).fit(X, y) if fit else model
-            for model, fit in [(clf, fit_clf)] * (clf is not None) + [(member, fit_ensemble) for member in members]
-        ]
-        classes = np.asarray(models[0].classes_) if models else np.unique(y[~unlabeled])
-        column = {label: k for k, label in enumerate(classes.tolist())}
-        labels = np.array([-1 if none else column[label] for none, label in zip(unlabeled, y.tolist(), strict=True)])
-        offset = 0
+        classifier = [] if clf is None else _fitted([clf], X, y, fit_clf)
+        members = [] if ensemble is None else _fitted(getattr(ensemble, "estimators_", ensemble), X, y, fit_ensemble)
+        codes, classes = self._codes(y, [*classifier, *members])
+        new_from = 0
         if candidates is not None and np.ndim(candidates) == 2:
-            offset, new = len(X), np.asarray(candidates)
-            X, labels = np.concatenate([X, new]), np.concatenate([labels, np.full(len(new), -1)])
-            candidates = np.arange(offset, len(X))
+            new_from, samples = len(X), np.asarray(candidates)
+            X, codes = np.concatenate([X, samples]), np.concatenate([codes, np.full(len(samples), UNLABELED)])
+            candidates = np.arange(new_from, len(X))
         arrays: dict[str, Any] = {
             "embedding": X,
-            "proba": models[0].predict_proba(X) if clf is not None else None,
-            "sampled_proba": np.stack([model.predict_proba(X) for model in models[-len(members) :]])
-            if members
-            else None,
-            "labels": labels,
+            "proba": classifier[0].predict_proba(X) if classifier else None,
+            "sampled_proba": np.stack([member.predict_proba(X) for member in members]) if members else None,
+            "labels": codes,
             "classes": np.arange(len(classes)),
             "candidates": candidates,
         }
         chosen = query(self.acquisition, batch_size, random_state=self.random_state, **arrays)
         if not return_utilities:
-            return chosen - offset
-        return chosen - offset, self._utilities(Pool.of(**arrays), chosen)[:, offset:]
+            return chosen - new_from
+        return chosen - new_from, self._utilities(Pool.of(**arrays), chosen)[:, new_from:]
 
-    def _unlabeled(self, y: NDArray[Any]) -> NDArray[np.bool_]:
+    def _codes(self, y: NDArray[Any], models: list[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Labels as indices into the classes, and the classes: those of the models, where there are any."""
         if self.missing_label != self.missing_label:
-            return np.asarray(y != y)
-        return np.array([label == self.missing_label for label in y.tolist()], dtype=bool)
+            unlabeled = np.asarray(y != y, dtype=bool)
+        else:
+            unlabeled = np.array([label == self.missing_label for label in y.tolist()], dtype=bool)
+        classes = np.asarray(models[0].classes_) if models else np.unique(y[~unlabeled])
+        column = {label: k for k, label in enumerate(classes.tolist())}
+        codes = np.full(len(y), UNLABELED)
+        for row in np.flatnonzero(~unlabeled):
+            if y[row] not in column:
+                raise ValueError(
+                    f"to_skactiveml: y holds {y[row]!r}, which is not one of the classes {classes.tolist()} of the "
+                    "classifier. Fit it on all classes, or say what marks an unlabeled row: missing_label=."
+                )
+            codes[row] = column[y[row]]
+        return codes, classes
 
     def _utilities(self, pool: Pool, chosen: NDArray[np.int64]) -> NDArray[Any]:
         acquisition = as_acquisition(self.acquisition)
@@ -152,3 +159,7 @@ class PoolStrategy(BaseEstimator):
                 utilities[step, row] = 1
             utilities[step + 1 :, row] = np.nan
         return utilities
+
+
+def _fitted(models: Iterable[Any], X: NDArray[Any], y: NDArray[Any], fit: bool) -> list[Any]:
+    return [clone(model).fit(X, y) if fit else model for model in models]

@@ -23,9 +23,10 @@ GIVEN = {"clf": "proba", "ensemble": "sampled_proba"}
 def from_skactiveml(strategy: Any, **arguments: Any) -> FromSkactiveml:
     """Let a pool strategy of scikit-activeml choose the batch.
 
-    It sees the embedding as its X, and as y the positions of the labels among the sorted classes. Where its `query` takes a classifier `clf`, it gets one that predicts the `proba`
-    of the rows; where it takes an `ensemble`, one for each draw of `sampled_proba`. Neither can be fitted: a
-    strategy that fits needs a classifier of your own, among the arguments.
+    It sees the embedding as its X, and as y the positions of the labels among the sorted classes. Where its `query`
+    takes a classifier `clf`, it gets one that predicts the `proba` of the rows; where it takes an `ensemble`, one for
+    each draw of `sampled_proba`. Neither can be fitted: a strategy that fits needs a classifier of your own, among
+    the arguments.
 
     Parameters
     ----------
@@ -126,8 +127,8 @@ def _told_classifiers(strategy: Any, X: NDArray[Any], missing: float) -> Callabl
             raise ValueError(f"from_skactiveml: the strategy fits its classifier, or asks it about rows {WAY_OUT}")
 
         def predict_proba(self, some: Any) -> NDArray[Any]:
-            rows = [row_of.get(row.tobytes()) for row in np.ascontiguousarray(some, dtype=X.dtype)]
-            return self.fit() if None in rows else self.proba[rows]
+            rows = [row_of.get(row.tobytes(), -1) for row in np.ascontiguousarray(some, dtype=X.dtype)]
+            return self.fit() if -1 in rows else self.proba[rows]
 
         def predict(self, some: Any) -> NDArray[Any]:
             return self.classes_[self.predict_proba(some).argmax(axis=1)]

@@ -198,7 +198,7 @@ def test_options_of_the_cover_are_used():
 
 
 def test_one_cluster_is_covered_by_one_ball():
-    pool, labeled, _ = some(0, n_labeled=0)
+    pool, _, _ = some(0)
     assert pure_radius(pool, 0.95, 1) == pytest.approx(cdist(pool, pool).max())
 
 

@@ -239,6 +239,7 @@ def with_nan(array):
     ("changes", "message"),
     [
         ({"acquisition": "entropi"}, "must be one of random, .*power_bald; got 'entropi'"),
+        ({"acquisition": Stochastic}, "one with query; got <class"),
         ({"acquisition": 3}, "a function of a Pool, .*got 3"),
         ({"n": 0}, "n must be an integer >= 1, got 0"),
         ({"n": 2.5}, "n must be an integer >= 1, got 2.5"),

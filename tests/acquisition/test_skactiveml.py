@@ -138,6 +138,19 @@ def test_their_classifier_gives_us_probabilities():
         served.query(X, y, batch_size=5)
 
 
+def test_labels_there_are_compared_with_the_classes_of_the_classifier():
+    X, labels, proba = known()
+    y, kinds = with_nan(labels), np.array([-1.0, 4.0, 7.0])
+    renamed = np.where(labels >= 0, kinds[labels], np.nan)
+    expected = query("farthest_per_class", 5, labels=labels, proba=proba, embedding=X)
+    for some in (y, renamed):
+        chosen = to_skactiveml("farthest_per_class").query(X, some, MeanOfLabels(), batch_size=5)
+        np.testing.assert_array_equal(chosen, expected)
+    fitted = MeanOfLabels().fit(X, renamed)
+    with pytest.raises(ValueError, match=r"y holds .*not one of the classes \[-1.0, 4.0, 7.0\]"):
+        to_skactiveml("entropy").query(X, y, fitted, fit_clf=False)
+
+
 def test_their_ensemble_gives_us_draws():
     X, labels, _ = known()
     some = labels >= 0
