@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from ._checks import require
 from ._distances import chunks, spaced, squared_distances, typical_distance
@@ -127,19 +128,18 @@ def _interpolated(
     labeled_codes: NDArray[np.int64],
     scale: float,
     references: NDArray[Any],
-) -> Any:
+) -> Iterator[tuple[slice, NDArray[Any], NDArray[Any], NDArray[Any]]]:
     """Yield a chunk of rows u, their S at the references, (1 - |f(u)|)^2, and S_uu."""
     target = np.where(np.eye(max(labeled_codes.max() + 1, 2))[labeled_codes] > 0, 1.0, -1.0)
     gram = _kernel(labeled_embedding, labeled_embedding, scale)
-    factor = cho_factor(gram + RIDGE * np.eye(len(gram)))
-    weight = cho_solve(factor, target)
-    to_references = _kernel(labeled_embedding, references, scale)
-    n_columns = len(labeled_embedding) + len(references)
-    for rows in chunks(len(embedding), n_columns):
+    root = cholesky(gram + RIDGE * np.eye(len(gram)), lower=True)
+    weight = cho_solve((root, True), target)
+    references_seen = solve_triangular(root, _kernel(labeled_embedding, references, scale), lower=True)
+    for rows in chunks(len(embedding), len(labeled_embedding) + len(references)):
         to_labeled = _kernel(embedding[rows], labeled_embedding, scale)
-        explained = cho_solve(factor, to_labeled.T).T
-        free = 1 + RIDGE - np.einsum("ij,ij->i", to_labeled, explained)
-        moved = _kernel(embedding[rows], references, scale) - explained @ to_references
+        seen = solve_triangular(root, to_labeled.T, lower=True)  # K_L (K_LL)^-1 K_L^T is its product with itself
+        free = 1 + RIDGE - np.einsum("ij,ij->j", seen, seen)
+        moved = _kernel(embedding[rows], references, scale) - seen.T @ references_seen
         f = to_labeled @ weight
         # mean_k (y_k - f_k)^2 for y = 1 at one class and -1 at the others, least where f is largest
         miss = ((f + 1) ** 2).mean(axis=1) - 4 * f.max(axis=1) / f.shape[1]
