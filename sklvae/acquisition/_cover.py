@@ -70,9 +70,8 @@ def prob_cover(
     require(delta is None or delta > 0, "prob_cover: delta", "a number > 0 or None", delta)
     if delta is None:
         delta = pure_radius(embedding, purity, n_clusters, random_state)
-    reach = delta**2 * (
-        1 + 100 * float(np.finfo(embedding.dtype).eps)
-    )  # a point on the edge is in, however it is rounded
+    rounding = 100 * float(np.finfo(embedding.dtype).eps)
+    reach = delta**2 * (1 + rounding)  # a point on the edge is in
     nodes = spaced(len(embedding), max(MOST_COVERED, n))
     points = embedding[nodes]
     covered = nearest_squared(points, labeled_embedding) <= reach
@@ -85,6 +84,7 @@ def prob_cover(
         ball = squared_from(chosen[-1]) <= reach
         ball[chosen[-1]] = True
         gain -= _in_balls(points, points[ball & ~covered], reach)
+        gain[chosen] = -1
         covered |= ball
     picked = nodes[chosen]
     if len(picked) == n:

@@ -160,6 +160,13 @@ def test_prob_cover_is_a_greedy_cover_also_on_a_grid(seed, delta):
     assert len(set(chosen)) == 6
 
 
+@settings(max_examples=20)
+@given(SEEDS, st.sampled_from([np.float32, np.float64]), st.sampled_from([0.5, 1.0, 3.0]))
+def test_a_cover_never_takes_a_row_twice(seed, dtype, delta):
+    pool = np.random.default_rng(seed).integers(0, 4, (30, 2)).astype(dtype) + 1000
+    assert sorted(prob_cover(pool, pool[:2] + 1, n=30, delta=delta).tolist()) == list(range(30))
+
+
 def test_once_all_is_covered_the_farthest_follow():
     pool = np.array([[0.0], [1.0], [10.0], [11.0], [12.0]])
     assert prob_cover(pool, pool[:0], n=4, delta=1.0).tolist()[:2] == [3, 0]
