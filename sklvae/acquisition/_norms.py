@@ -17,7 +17,7 @@ __all__ = ["expected_change", "expected_norm"]
 RIDGE = 1e-6
 """Added to the diagonal of the kernel, so that copies of a point can be inverted."""
 
-MOST_REFERENCES = 2000
+MOST_REFERENCES = 1000
 """Rows, evenly spaced, that a change of the function is measured on."""
 
 
@@ -95,7 +95,7 @@ def expected_change(
     Returns
     -------
     ndarray of shape (n_candidates,)
-        At least 0. Of a pool of more than 2000 rows, so many evenly spaced ones stand for it.
+        At least 0. Of a pool of more than 1000 rows, so many evenly spaced ones stand for it.
 
     References
     ----------

@@ -64,6 +64,16 @@ def test_of_two_classes_it_is_the_formula_of_the_paper():
     )
 
 
+def test_a_change_is_measured_on_evenly_spaced_rows_of_a_large_pool(monkeypatch):
+    pool, labeled, codes = case(0, 3)
+    monkeypatch.setattr(_norms, "MOST_REFERENCES", 5)
+    seen = [0, 6, 12, 18, 24]
+    np.testing.assert_allclose(
+        expected_change(pool, labeled, codes, bandwidth=SCALE)[seen],
+        expected_change(pool[seen], labeled, codes, bandwidth=SCALE),
+    )
+
+
 def test_a_copy_of_a_labeled_row_tells_nothing():
     pool, labeled, codes = case(0, 3)
     pool[4] = labeled[2]
