@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ._distances import chunks
-from ._scores import bald, entropy
+from ._scores import bald, entropy, top
 
 __all__ = ["batch_bald"]
 
 MOST_LABELINGS = 1024
 """Labelings of the batch up to which all are enumerated, and so many are drawn beyond."""
+
+MOST_CANDIDATES = 10_000
+"""Rows with the highest BALD that a batch is chosen among."""
+
+ALL_TOLD = 1e-3
+"""Nats left to learn about the draws at which the batch is taken to tell all."""
 
 BLOCK = 64
 """Candidates that are looked at again together."""
@@ -39,7 +45,10 @@ def batch_bald(sampled_proba: NDArray[Any], *, n: int, random_state: Any = None)
     Returns
     -------
     ndarray of shape (n,)
-        Positions in the pool, in the order of choice; of equal ones, up to rounding, the lowest first.
+        Positions in the pool, in the order of choice; of equal ones, up to rounding, the lowest first. Only the
+        10,000 rows with the highest BALD are looked at. A batch can tell no more than which draw it is, ``ln n_draws``
+        nats: when all but 0.001 of them are told, rows follow in the order of their own BALD. So take many draws for
+        a large batch.
 
     References
     ----------
@@ -57,19 +66,23 @@ def batch_bald(sampled_proba: NDArray[Any], *, n: int, random_state: Any = None)
     """
     rng = check_random_state(random_state)
     n_draws, n_candidates, n_classes = sampled_proba.shape
-    gain = np.empty(n_candidates)
-    for rows in chunks(n_candidates, n_draws * n_classes):
-        gain[rows] = bald(sampled_proba[:, rows])
-    asked_at = np.zeros(n_candidates, dtype=np.int64)  # size of the batch that the gain was computed for
+    alone = np.empty(n_candidates)
+    for some in chunks(n_candidates, n_draws * n_classes):
+        alone[some] = bald(sampled_proba[:, some])
+    rows = np.sort(top(alone, min(max(MOST_CANDIDATES, n), n_candidates)))
+    sampled_proba, alone = sampled_proba[:, rows], alone[rows]
+    gain, left = alone.copy(), np.log(n_draws)
+    asked_at = np.zeros(len(rows), dtype=np.int64)  # size of the batch that the gain was computed for
     share, posterior = np.ones(1), np.full((1, n_draws), 1 / n_draws)
     chosen: list[int] = []
     while True:
         pick = int(gain.argmax())
         if asked_at[pick] == len(chosen):
             chosen.append(pick)
-            gain[pick] = -np.inf
-            if len(chosen) == n:
-                return np.array(chosen)
+            left -= gain[pick]
+            gain[pick] = alone[pick] = -np.inf
+            if len(chosen) == n or left < ALL_TOLD:
+                return rows[np.concatenate([chosen, top(alone, n)[: n - len(chosen)]])]
             share, posterior = _told(share, posterior, sampled_proba[:, pick], rng)
         stale = np.flatnonzero((asked_at < len(chosen)) & (gain > -np.inf))
         block = stale[np.argpartition(-gain[stale], min(BLOCK, len(stale)) - 1)[:BLOCK]]

@@ -81,6 +81,22 @@ def test_drawn_labelings_tell_on_average_what_all_of_them_do(monkeypatch):
     np.testing.assert_allclose(np.mean(found, axis=0), exact, atol=0.01)
 
 
+def test_only_the_rows_with_the_highest_bald_are_looked_at(monkeypatch):
+    sampled = draws(0)
+    monkeypatch.setattr(_batch_bald, "MOST_CANDIDATES", 6)
+    rows = np.sort(np.argsort(-bald(sampled))[:6])
+    assert batch_bald(sampled, n=4).tolist() == rows[reference(sampled[:, rows], 4)].tolist()
+    assert len(set(batch_bald(sampled, n=9, random_state=0).tolist())) == 9
+
+
+def test_when_all_is_told_the_highest_bald_follow(monkeypatch):
+    sampled = draws(0)
+    monkeypatch.setattr(_batch_bald, "ALL_TOLD", np.log(5) - information(sampled, reference(sampled, 2)) + 1e-9)
+    first = reference(sampled, 2)
+    rest = [i for i in np.argsort(-bald(sampled)) if i not in first]
+    assert batch_bald(sampled, n=6).tolist() == first + rest[:4]
+
+
 def test_a_copy_of_a_certain_row_tells_nothing_and_waits_for_the_rest():
     bits = np.arange(8)[:, None] >> np.arange(3) & 1  # each of eight draws is certain of three rows
     sampled = np.eye(2)[np.tile(bits, 4)]

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from sklvae.acquisition import STRATEGIES, _balanced, _cover, _distances, _norms, query
+from sklvae.acquisition import STRATEGIES, _balanced, _batch_bald, _cover, _distances, _norms, query
 
 N, D, K, BATCH, DRAWS = 10_000, 8, 4, 300, 6
 
@@ -28,13 +28,13 @@ def arrays():
 def test_memory_grows_with_the_pool_alone(monkeypatch, arrays, name):
     monkeypatch.setattr(_distances, "VALUES", 1 << 15)
     monkeypatch.setattr(_cover, "MOST_COVERED", 1000)
+    monkeypatch.setattr(_batch_bald, "MOST_CANDIDATES", 500)
     monkeypatch.setattr(_norms, "MOST_REFERENCES", 200)
     monkeypatch.setattr(_balanced, "MOST_REFERENCES", 200)
-    batch = 10 if name == "batch_bald" else BATCH
     query(name, 1, random_state=0, **arrays)  # what is imported or made on first use does not count
     tracemalloc.start()
     try:
-        query(name, batch, random_state=0, **arrays)
+        query(name, BATCH, random_state=0, **arrays)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
