@@ -10,7 +10,7 @@ demo: .venv/.installed
 test: .venv/.installed
 	$(BIN)/python -m pytest
 
-slow: .venv/.installed
+slow: .venv/.installed-bench
 	$(BIN)/python -m pytest -m slow
 
 lint: .venv/.installed
@@ -30,6 +30,10 @@ clean:
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -e ".[dev]" -c constraints.txt
+	touch $@
+
+.venv/.installed-bench: .venv/.installed
+	$(BIN)/python -m pip install -e ".[bench]" -c constraints.txt
 	touch $@
 
 .venv/.installed-docs: .venv/.installed
