@@ -7,8 +7,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: .venv/.installed
 	$(BIN)/python examples/label_digits.py
 
+# One thread a process: processes with threads of their own starve each other.
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 slow: .venv/.installed-bench
 	$(BIN)/python -m pytest -m slow
