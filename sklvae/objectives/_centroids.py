@@ -128,13 +128,13 @@ def responsibilities(centroids: Centroids, f: Tensor, *, soft: bool = False) -> 
 
 @torch.no_grad()
 def measure(centroids: Centroids, f: Tensor, *, soft: bool = False, momentum: float = 1.0) -> None:
-    """Move m, v and the mean squared distance to the centroids towards those of `f`, (B, D), in place."""
+    """Move m, v and the mean squared distance to the centroids towards those of `f`, (B, D)."""
     f = f.detach().to(centroids.mean.dtype)
     within = (responsibilities(centroids, f, soft=soft) * centroids.distances(f)).sum(dim=1).mean() * centroids.variance
-    centroids.mean.lerp_(f.mean(dim=0), momentum)
-    variance = (f - centroids.mean).square().sum(dim=1).mean()
-    centroids.variance.lerp_(variance.clamp_min(1e-12), momentum)
-    centroids.within.lerp_(within, momentum)
+    centroids.mean = centroids.mean.lerp(f.mean(dim=0), momentum)  # anew: the gradient needs the old ones
+    variance = (f - centroids.mean).square().sum(dim=1).mean().clamp_min(1e-12)
+    centroids.variance = centroids.variance.lerp(variance, momentum)
+    centroids.within = centroids.within.lerp(within, momentum)
 
 
 @torch.no_grad()
