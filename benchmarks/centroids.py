@@ -14,8 +14,9 @@ networks of one shape (a narrow residual network) are trained for the same numbe
 - `centroids`: the penalty, the best of as many `PENALTIES`, no weight decay, no dropout;
 - `both`: the best of that many pairs of the two.
 
-The best is the one of the highest accuracy on `N_VALIDATION` further training images, mean of the first two seeds. Either
-side has as many candidates, and what is chosen is trained and tested with every seed; the test images choose nothing.
+The best is the one of the highest accuracy on `N_VALIDATION` further training images, mean of the first two seeds.
+Either side has as many candidates, and what is chosen is trained and tested with every seed; the test images choose
+nothing.
 """
 
 import argparse

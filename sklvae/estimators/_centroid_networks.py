@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from ..nn import CentroidNetwork, ResNet, mlp_encoder
+from ._input import feature_moments
 from ._module_params import make_module
 
-__all__ = ["build_network", "n_features_seen"]
+__all__ = ["build_network", "input_moments", "n_features_seen", "n_of_each"]
 
 Event = Sequence[int]
 
@@ -23,9 +25,9 @@ def mlp(event: Event, n_outputs: int, hidden_units: Sequence[int] = (256, 256)) 
 
 NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[[nn.Module], list[str]]]] = {
     "mlp": (mlp, lambda network: [str(len(list(network.children())) - 2)]),
-    "resnet": (ResNet, lambda network: ["stage2", "stage3", "pool"]),
+    "resnet": (ResNet, lambda network: ["pool"]),
 }
-"""Our factories, and the layers that each pulls by default: the paper's for "resnet"."""
+"""Our factories, and the layers that each pulls by default: the one below the logits."""
 
 
 def build_network(
@@ -87,3 +89,28 @@ def n_features_seen(owner: str, model: CentroidNetwork, event: Event, n_classes:
             "samples. Its second argument is the number of classes."
         )
     return [f.shape[1] for f in activations]
+
+
+def n_of_each(owner: str, n: Any, layers: Sequence[str]) -> list[int]:
+    """Centroids of each layer, from one number for all or one for each.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many numbers as layers.
+    """
+    each = list(n) if isinstance(n, (list, tuple)) else [n] * len(layers)
+    if len(each) != len(layers):
+        raise ValueError(
+            f"{owner}: n_centroids must be one number, or one for each of the {len(layers)} layers {list(layers)}, "
+            f"got {n!r}."
+        )
+    return each
+
+
+def input_moments(rows: NDArray[Any] | None, event: Event) -> tuple[Tensor, Tensor]:
+    """Shift and scale that standardize inputs: of each feature, or of an image as a whole; none without rows."""
+    if rows is None:
+        return torch.zeros(*event), torch.ones(*event)
+    shift, scale = feature_moments(rows, shared=len(event) == 3)
+    return torch.tensor(shift).float().view(*event), torch.tensor(scale).float().view(*event)

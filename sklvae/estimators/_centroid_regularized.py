@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 from torch import Tensor, nn
 
 from .._labels import join_labels, split_labels
@@ -29,7 +27,8 @@ from ..training import (
     train,
 )
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
-from ._centroid_networks import build_network, n_features_seen
+from ._centroid_inference import CentroidInference, class_probabilities
+from ._centroid_networks import build_network, input_moments, n_features_seen, n_of_each
 from ._centroid_schedule import RAMPS, CentroidObjective, CentroidSchedule
 from ._constraints import (
     Constraint,
@@ -40,9 +39,8 @@ from ._constraints import (
     one_of,
     sequence_of_positive_int,
 )
-from ._input import check_rows, constant, event_shape, feature_moments, sample_shape
+from ._input import check_rows, constant, event_shape, sample_shape
 from ._module_params import ModuleParamsMixin
-from ._persistence import PersistenceMixin
 
 __all__ = ["CentroidRegularizedClassifier"]
 
@@ -63,14 +61,7 @@ names = Constraint(
 )
 
 
-class CentroidRegularizedClassifier(
-    ModuleParamsMixin,
-    ClassifierMixin,
-    PersistenceMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class CentroidRegularizedClassifier(ModuleParamsMixin, CentroidInference):
     """Semi-supervised classification with any network, whose activations are pulled to learned centroids.
 
     Minimizes ``mean -log q(y_l|x_l) + beta (mean penalty(x_l) + mean penalty(x))``, the last mean over all rows. The
@@ -87,8 +78,9 @@ class CentroidRegularizedClassifier(
         Further arguments of the factory. Each is a parameter of its own too: ``set_params(module__width=32)``, and
         ``module__width`` in a search.
     layers : list of str, default=None
-        Names of the submodules whose activations are pulled, as in ``named_modules``. None takes the last hidden layer
-        of "mlp", and "stage2", "stage3" and "pool" of "resnet"; a factory needs them named.
+        Names of the submodules whose activations are pulled, as in ``named_modules``. None takes the layer below the
+        logits: the last hidden one of "mlp", "pool" of "resnet" (the paper's are "stage2", "stage3" and "pool"). A
+        factory needs them named.
     n_centroids : int, list of int or "auto", default="auto"
         Centroids of each layer, or of each one by one; "auto" is twice the number of classes.
     beta_max : float, default=0.1
@@ -246,11 +238,6 @@ class CentroidRegularizedClassifier(
         self.callbacks = callbacks
         self.warm_start = warm_start
 
-    @property
-    def _model(self) -> CentroidNetwork:
-        model: CentroidNetwork = self.net_.module_.model
-        return model
-
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Train on X, partly labeled by y.
 
@@ -311,70 +298,6 @@ class CentroidRegularizedClassifier(
         self.label_confidence_ = np.where(codes >= 0, 1.0, found.max(axis=1)).astype(np.float64)
         return self
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Class probabilities q(y|x), (n_samples, n_classes)."""
-        return self._apply(class_probabilities, X)
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Data in the units of the training data.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        probability = self.predict_proba(X)
-        return np.asarray(self.classes_[probability.argmax(axis=1)])
-
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
-        """Activations of the last of `layers_`, pooled.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Data in the units of the training data.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_layer_features)
-        """
-        return self._apply(last_activations, X)
-
-    def centroid_distances(self, X: ArrayLike, layer: str | None = None) -> NDArray[Any]:
-        """Squared distances to the centroids of a layer, as shares of the variance of its activations.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Data in the units of the training data.
-        layer : str, default=None
-            One of `layers_`; None is the last one.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_centroids)
-        """
-        check_is_fitted(self, "classes_")
-        layer = self.layers_[-1] if layer is None else layer
-        if layer not in self.layers_:
-            raise ValueError(f"{type(self).__name__}: layer must be one of {self.layers_}, got {layer!r}.")
-        place = self.layers_.index(layer)
-
-        def distances(model: CentroidNetwork, x: Tensor) -> Tensor:
-            found: Tensor = model.centroids[place].distances(model(x)[1][place])
-            return found
-
-        return self._apply(distances, X)
-
-    def _apply(self, function: Any, X: ArrayLike) -> NDArray[Any]:
-        check_is_fitted(self, "classes_")
-        rows = check_rows(self, X, reset=False)
-        return np.asarray(in_blocks(self._model, function, rows, self._event))
-
     def _last(self) -> tuple[CentroidNetwork, NDArray[Any], tuple[int, ...]] | None:
         """The network of the last fit that came to its end, its classes and the shape of its samples."""
         if not self.warm_start or not hasattr(self, "classes_"):
@@ -394,30 +317,21 @@ class CentroidRegularizedClassifier(
 
     def _build(self, rows: NDArray[Any] | None, n_classes: int) -> CentroidNetwork:
         """A new network for these rows; without rows, for inputs that are standardized already."""
-        owner, event = type(self).__name__, self._event
-        network, layers = build_network(owner, self.module, self.module_params or {}, self.layers, event, n_classes)
-        shift, scale = torch.zeros(event), torch.ones(event)
-        if rows is not None:
-            moments = feature_moments(rows, shared=len(event) == 3)
-            shift, scale = (torch.tensor(m, dtype=torch.float32).view(event) for m in moments)
+        owner = type(self).__name__
+        network, layers = build_network(
+            owner, self.module, self.module_params or {}, self.layers, self._event, n_classes
+        )
         model = CentroidNetwork(
-            network, shift, scale, layers,
-            average=self.pool == "average", input_dropout=self.input_dropout, output_dropout=self.output_dropout,
-        ).to(self._device)  # fmt: skip
-        n_features = n_features_seen(owner, model, event, n_classes)
-        model.add_centroids(self._n_of_each(layers, n_classes), n_features)
-        return model
-
-    def _n_of_each(self, layers: Sequence[str], n_classes: int) -> list[Any]:
-        """Centroids of each layer."""
+            network,
+            *input_moments(rows, self._event),
+            layers,
+            average=self.pool == "average",
+            input_dropout=self.input_dropout,
+            output_dropout=self.output_dropout,
+        ).to(self._device)
         n = CENTROIDS_PER_CLASS * n_classes if self.n_centroids == "auto" else self.n_centroids
-        each = list(n) if isinstance(n, (list, tuple)) else [n] * len(layers)
-        if len(each) != len(layers):
-            raise ValueError(
-                f"{type(self).__name__}: n_centroids must be one number, or one for each of the {len(layers)} layers "
-                f"{list(layers)}, got {self.n_centroids!r}."
-            )
-        return each
+        model.add_centroids(n_of_each(owner, n, layers), n_features_seen(owner, model, self._event, n_classes))
+        return model
 
     def _train(
         self, model: CentroidNetwork, rows: NDArray[Any], codes: NDArray[np.int64], rng: np.random.RandomState
@@ -460,14 +374,3 @@ class CentroidRegularizedClassifier(
         with seeded(0, self._device):
             model = self._build(None, len(self.classes_))
         return make_net(model, no_objective, max_epochs=1, options=self._options()).initialize()
-
-
-def class_probabilities(model: CentroidNetwork, x: Tensor) -> Tensor:
-    """q(y|x), (B, K)."""
-    probability: Tensor = model.classify(x).probs
-    return probability
-
-
-def last_activations(model: CentroidNetwork, x: Tensor) -> Tensor:
-    """Activations of the last layer, (B, D)."""
-    return model(x)[1][-1]

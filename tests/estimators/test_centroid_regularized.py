@@ -152,18 +152,19 @@ def test_the_shape_and_the_pool_of_images_change_the_result():
     X, y = X[:60] / 16, np.where(np.arange(60) < 30, truth[:60], -1)
     found = []
     for extra in (
-        {"module": "mlp"},
+        {"module": "mlp", "layers": None},
         {"image_shape": (8, 8)},
         {"image_shape": (8, 8), "pool": "flatten"},
-        {"image_shape": (4, 16), "module__n_blocks": 2},
+        {"image_shape": (4, 16), "module__n_blocks": 2, "layers": None},
     ):
-        model = CentroidRegularizedClassifier(max_epochs=2, ramp_epochs=0, beta_max=1.0, random_state=0)
+        layers = ["stage2", "stage3", "pool"]
+        model = CentroidRegularizedClassifier(max_epochs=2, ramp_epochs=0, beta_max=1.0, layers=layers, random_state=0)
         model.set_params(**extra, **({"module__width": 4} if "image_shape" in extra else {})).fit(X, y)
         found.append((model.predict_proba(X), {name: c.shape[1] for name, c in model.centroids_.items()}))
     assert [shapes for _, shapes in found[1:]] == [
         {"stage2": 8, "stage3": 16, "pool": 32},
         {"stage2": 8 * 16, "stage3": 16 * 4, "pool": 32},
-        {"stage2": 8, "stage3": 16, "pool": 32},
+        {"pool": 32},
     ]
     for i, j in ((0, 1), (1, 2), (1, 3)):
         assert not np.allclose(found[i][0], found[j][0])
