@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -19,7 +20,9 @@ Event = Sequence[int]
 
 
 def mlp(event: Event, n_outputs: int, hidden_units: Sequence[int] = (256, 256)) -> nn.Sequential:
-    """Dense layers."""
+    """Dense layers, at least one of them hidden."""
+    if len(hidden_units) < 1 or not all(isinstance(n, Integral) and n >= 1 for n in hidden_units):
+        raise ValueError(f"hidden_units must be integers >= 1, at least one, got {hidden_units!r}.")
     return mlp_encoder(event, hidden_units, n_outputs)
 
 

@@ -62,7 +62,7 @@ def make_module(owner: str, factory: Callable[..., Any], *arguments: Any, **para
     Raises
     ------
     ValueError
-        If it does not take these parameters, or does not give a module.
+        If it does not take these parameters, fails with them, or does not give a module.
     """
     try:
         inspect.signature(factory).bind(*arguments, **params)
@@ -73,7 +73,10 @@ def make_module(owner: str, factory: Callable[..., Any], *arguments: Any, **para
             f"module_params. {getattr(factory, '__name__', factory)!r} cannot be called so{given}: {error}. It takes "
             f"{inspect.signature(factory)}."
         ) from error
-    module = factory(*arguments, **params)
+    try:
+        module = factory(*arguments, **params)
+    except Exception as error:
+        raise ValueError(f"{owner}: the factory of the module failed with module_params={params}: {error}") from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{owner}: module must make a torch.nn.Module, got {module!r}.")
     return module

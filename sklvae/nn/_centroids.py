@@ -151,7 +151,7 @@ class CentroidNetwork(nn.Module):
         modules = dict(self.network.named_modules())
 
         def see(name: str, output: Any) -> Any:
-            activations[name] = output
+            activations[name] = output.clone() if isinstance(output, Tensor) else output  # a next layer may write to it
             dropped = name == self.layers[-1] and self.output_dropout and isinstance(output, Tensor)
             return F.dropout(output, self.output_dropout, self.training) if dropped else output
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import gcd
+from numbers import Integral
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,6 +37,11 @@ class ResNet(nn.Module):
     n_blocks : int, default=2
         Residual blocks in each stage.
 
+    Raises
+    ------
+    ValueError
+        If `width` or `n_blocks` is no positive integer.
+
     References
     ----------
     He et al., 2016, "Deep residual learning for image recognition"; Wu and He, 2018, "Group normalization".
@@ -50,6 +56,8 @@ class ResNet(nn.Module):
 
     def __init__(self, event: Event, n_outputs: int, width: int = 16, n_blocks: int = 2) -> None:
         super().__init__()
+        if not all(isinstance(n, Integral) and n >= 1 for n in (width, n_blocks)):
+            raise ValueError(f"ResNet: width and n_blocks must be integers >= 1, got {width!r} and {n_blocks!r}.")
         channels, height, wide = event
         self.stem = stem(channels, width, min(height, wide))
         widths = [width, width, 2 * width, 4 * width, 8 * width]

@@ -50,6 +50,15 @@ def test_no_hook_outlives_a_call_even_one_that_fails():
         torch.testing.assert_close(again(x)[1][0], model(x)[1][0])
 
 
+def test_a_layer_that_writes_to_its_input_changes_nothing_that_was_seen():
+    layers = nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 2)
+    x = torch.randn(5, 3)
+    _, (seen,) = make(nn.Sequential(*layers), (3,), ["0"])(x)
+    torch.testing.assert_close(seen, layers[0](x))
+    seen.sum().backward()
+    assert layers[0].weight.grad is not None
+
+
 def test_hooks_of_the_user_stay():
     network, seen = conv_network(), []
     network[1].register_forward_hook(lambda *args: seen.append(1))

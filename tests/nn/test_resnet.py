@@ -34,6 +34,12 @@ def test_a_sample_does_not_depend_on_the_rows_beside_it_even_in_training():
     torch.testing.assert_close(network(x)[:2], network(x[:2]))
 
 
+@pytest.mark.parametrize("wrong", [{"width": 0}, {"n_blocks": 0}, {"width": 1.5}])
+def test_sizes_are_positive_integers(wrong):
+    with pytest.raises(ValueError, match=r"width and n_blocks must be integers >= 1, got"):
+        ResNet((1, 8, 8), 3, **wrong)
+
+
 def test_every_parameter_learns():
     torch.manual_seed(0)
     network = ResNet((1, 8, 8), 3, width=4)
