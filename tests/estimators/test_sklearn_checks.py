@@ -20,7 +20,7 @@ ESTIMATORS = [
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64, propagation="cluster"),
     M2Classifier(max_epochs=30, hidden_units=(32,), batch_size=64),
     GMDGMClassifier(max_epochs=10, hidden_units=(32,), batch_size=64, n_extra=1),
-    CentroidRegularizedClassifier(max_epochs=10, lr=0.01, module_params={"hidden_units": (32,)}, batch_size=16),
+    CentroidRegularizedClassifier(max_epochs=6, lr=0.01, module_params={"hidden_units": (32,)}, batch_size=16),
 ]
 
 EXPECTED_FAILURES = {
