@@ -53,7 +53,8 @@ def main() -> None:
     usage = model.centroid_usage_["pool"]
     print(f"centroids in use: {np.sum(usage > 0)} of {len(usage)}")
     arguments.output.mkdir(parents=True, exist_ok=True)
-    plot_centroids(model, X_train, n_nearest=4 if arguments.quick else 8).savefig(arguments.output / "centroids.png", dpi=50)
+    picture = plot_centroids(model, X_train, n_nearest=4 if arguments.quick else 8)
+    picture.savefig(arguments.output / "centroids.png", dpi=50)
     print(f"{time.perf_counter() - start:.0f} s; picture: {arguments.output / 'centroids.png'}")
 
 
