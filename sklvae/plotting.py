@@ -14,7 +14,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from ._labels import UNLABELED, split_labels
 from .labeling import INVALID, SKIP, Answer, Query
 
-__all__ = ["plot_classes", "plot_latent", "plot_queries"]
+__all__ = ["plot_centroids", "plot_classes", "plot_latent", "plot_queries"]
 
 INK, PALE, BAR, WARNING = "#1a1a1a", "#8a8a8a", "#4878a8", "#c8402a"
 REPLY_COLORS = {INVALID: WARNING, SKIP: PALE}
@@ -230,6 +230,73 @@ def plot_classes(
         _draw_input(axes, x)
     for axes, label in zip(grid[:, 0], classes, strict=True):
         axes.set_ylabel(str(label), rotation=0, ha="right", va="center", color=INK)
+    return figure
+
+
+def plot_centroids(
+    classifier: Any,
+    X: ArrayLike,
+    *,
+    layer: str | None = None,
+    n_nearest: int = 10,
+    image_shape: Sequence[int] | None = None,
+    figure: Any = None,
+) -> Any:
+    """Draw the samples nearest to each centroid, a centroid a row, the nearest first.
+
+    The number before a row is the share of the samples that have this centroid as their nearest.
+
+    Parameters
+    ----------
+    classifier : estimator
+        Fitted, with ``centroid_distances(X, layer)``, such as `CentroidRegularizedClassifier`.
+    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        Samples to choose from.
+    layer : str, default=None
+        The layer whose centroids are shown; None is the last one.
+    n_nearest : int, default=10
+        Samples of a centroid.
+    image_shape : tuple of int, optional
+        As in `plot_classes`.
+    figure : matplotlib Figure or SubFigure, optional
+        What to draw in; a new Figure otherwise.
+
+    Returns
+    -------
+    Figure
+        The figure, to be shown by a notebook or written with ``figure.savefig(path)``.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If `layer` has no centroids, or `image_shape` is not that of the samples.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklvae import CentroidRegularizedClassifier
+    >>> from sklvae.plotting import plot_centroids
+    >>> X, y = load_digits(n_class=3, return_X_y=True)
+    >>> model = CentroidRegularizedClassifier(module="mlp", max_epochs=1, n_centroids=5, random_state=0).fit(X, y)
+    >>> len(plot_centroids(model, X, n_nearest=4, image_shape=(8, 8)).axes)
+    20
+    """
+    Figure = _figure_class()
+    distances = classifier.centroid_distances(X, layer)
+    n_nearest = min(n_nearest, len(distances))
+    n_centroids = distances.shape[1]
+    shares = np.bincount(distances.argmin(axis=1), minlength=n_centroids) / len(distances)
+    nearest = distances.argsort(axis=0)[:n_nearest].T  # (n_centroids, n_nearest)
+    shades = _shades(list(np.asarray(X)[nearest.ravel()]), image_shape or getattr(classifier, "image_shape", None))
+    if figure is None:
+        figure = Figure(figsize=(CELL_WIDTH * n_nearest + 0.6, CELL_WIDTH * n_centroids), layout="constrained")
+    grid = figure.subplots(n_centroids, n_nearest, squeeze=False)
+    for axes, x in zip(grid.flat, shades, strict=True):
+        _draw_input(axes, x)
+    for axes, share in zip(grid[:, 0], shares, strict=True):
+        axes.set_ylabel(f"{share:.0%}", rotation=0, ha="right", va="center", color=PALE)
     return figure
 
 

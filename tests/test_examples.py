@@ -46,3 +46,12 @@ def test_find_classes_names_what_it_found_and_leaves_a_picture(tmp_path):
     (after,) = re.findall(r"test accuracy after \d+ more labels: ([\d.]+)%", printed)
     assert min(float(before), float(after)) > 50  # chance is 10
     assert (tmp_path / "find_classes.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_centroids_compares_and_leaves_a_picture(tmp_path):
+    printed = output_of("centroids.py", "--quick", "--output", tmp_path)
+    accuracies = dict(re.findall(r"^beta_max=([\d.]+): test accuracy ([\d.]+)%", printed, re.MULTILINE))
+    assert set(accuracies) == {"0", "0.1"}
+    assert min(map(float, accuracies.values())) > 20  # chance is 10
+    assert re.search(r"centroids in use: \d+ of 20", printed)
+    assert (tmp_path / "centroids.png").read_bytes()[:4] == b"\x89PNG"

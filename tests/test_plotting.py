@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sklvae import INVALID, SKIP
 from sklvae.labeling import Answer, Query
-from sklvae.plotting import plot_classes, plot_latent, plot_queries
+from sklvae.plotting import plot_centroids, plot_classes, plot_latent, plot_queries
 
 
 def answer(number, label, x, confidence=1.0, round=0):
@@ -211,3 +211,23 @@ def test_the_classifier_says_what_images_its_flat_rows_are():
     painter.image_shape = (3, 2)
     assert plot_classes(painter).axes[0].images[0].get_array().shape == (3, 2)
     assert plot_classes(painter, image_shape=(2, 3)).axes[0].images[0].get_array().shape == (2, 3)
+
+
+class Placed:
+    """Samples are images of one number; centroids are at 0 and at 10."""
+
+    def centroid_distances(self, X, layer=None):
+        return (X.mean(axis=1, keepdims=True) - np.array([0.0, 10.0 if layer is None else 4.0])) ** 2
+
+
+def test_each_row_shows_the_samples_nearest_to_a_centroid():
+    X = np.repeat([[7.0], [1.0], [3.0], [9.0]], 6, axis=1)
+    figure = plot_centroids(Placed(), X, n_nearest=2, image_shape=(2, 3))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["50%", "", "50%", ""]
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    assert all(image.shape == (2, 3) for image in shown)
+    np.testing.assert_allclose([image.mean() * 9 for image in shown], [1, 3, 9, 7])
+    other = plot_centroids(Placed(), X, layer="first", n_nearest=9, image_shape=(2, 3))
+    assert [axes.get_ylabel() for axes in other.axes] == ["25%", "", "", "", "75%", "", "", ""]
+    given = Figure()
+    assert plot_centroids(Placed(), X, figure=given) is given

@@ -1,9 +1,11 @@
 """Networks and densities, in torch only: modules return distributions and know no loss."""
 
+from ._centroids import CentroidNetwork, Centroids
 from ._class_vae import GMDGM, M2, ClassVAE
 from ._classified import ClassifiedVAE
 from ._likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ._networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+from ._resnet import ResNet
 from ._vae import VAE
 
 __all__ = [
@@ -11,9 +13,12 @@ __all__ = [
     "M2",
     "VAE",
     "BernoulliLikelihood",
+    "CentroidNetwork",
+    "Centroids",
     "ClassVAE",
     "ClassifiedVAE",
     "GaussianLikelihood",
+    "ResNet",
     "conv_decoder",
     "conv_encoder",
     "mlp_decoder",

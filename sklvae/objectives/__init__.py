@@ -1,5 +1,6 @@
 """Each paper's objective as one function of (module, batch) that returns per-sample terms in nats."""
 
+from ._centroids import centroid_loss, centroid_penalty, draw_evenly, responsibilities, settle
 from ._class_elbo import class_elbo, classless_loss, labeled_bound, m2_loss, started_loss, unlabeled_bound
 from ._cluster_label import cluster_label_loss
 from ._elbo import ElboTerms, beta_vae_loss, elbo
@@ -7,12 +8,17 @@ from ._elbo import ElboTerms, beta_vae_loss, elbo
 __all__ = [
     "ElboTerms",
     "beta_vae_loss",
+    "centroid_loss",
+    "centroid_penalty",
     "class_elbo",
     "classless_loss",
     "cluster_label_loss",
+    "draw_evenly",
     "elbo",
     "labeled_bound",
     "m2_loss",
+    "responsibilities",
+    "settle",
     "started_loss",
     "unlabeled_bound",
 ]

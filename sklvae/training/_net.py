@@ -42,6 +42,9 @@ class Options:
     callbacks: Sequence[Any] | None = None
     anneal: bool = False
     """Whether the learning rate falls to zero along a cosine."""
+    weight_decay: float = 0.0
+    undecayed: str = ""
+    """Pattern of the names of parameters that are spared the weight decay."""
 
 
 class WithObjective(nn.Module):
@@ -74,6 +77,26 @@ class TermMeans(Callback):
         """Write the means to the history; the loss under skorch's own name for it."""
         for name, total in self.sums.items():
             net.history.record("train_loss" if name == "loss" else name, float(total) / self.n_samples)
+
+
+class EachEpoch(Callback):
+    """Calls a function of the number of the epoch, from 0, as it begins, and records what it returns.
+
+    The function is forgotten when training ends: a net that is kept holds on to no data.
+    """
+
+    def __init__(self, function: Callable[[int], dict[str, Any]] | None) -> None:
+        self.function = function
+
+    def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
+        """Call the function."""
+        if self.function is not None:
+            for name, value in self.function(len(net.history) - 1).items():
+                net.history.record(name, value)
+
+    def on_train_end(self, net: Net, **kwargs: Any) -> None:
+        """Forget the function."""
+        self.function = None
 
 
 class Net(NeuralNet):
@@ -143,6 +166,9 @@ def make_net(
 ) -> Net:
     """Put a net around `model`, not yet initialized; `callbacks` beside those of the options."""
     optimizer = options.optimizer
+    decay: dict[str, Any] = {"optimizer__weight_decay": options.weight_decay} if options.weight_decay else {}
+    if decay and options.undecayed:
+        decay["optimizer__param_groups"] = [(options.undecayed, {"weight_decay": 0.0})]
     return Net(
         WithObjective(model, objective),
         criterion=nn.Identity,
@@ -156,22 +182,32 @@ def make_net(
         verbose=options.verbose,
         device=options.device,
         precision=options.precision,
+        **decay,
     )
 
 
-def train(model: nn.Module, objective: Objective, rows: Rows, *, max_epochs: int, seed: int, options: Options) -> Net:
-    """Train `model` in place and return the net that did it.
+def train(
+    model: nn.Module,
+    objective: Objective,
+    rows: Rows,
+    *,
+    max_epochs: int,
+    seed: int,
+    options: Options,
+    each_epoch: Callable[[int], dict[str, Any]] | None = None,
+) -> Net:
+    """Train `model` in place and return the net that did it; `each_epoch` is called as in `EachEpoch`.
 
     Raises
     ------
     NonFiniteLossError
         If the loss becomes infinite or nan.
     """
-    callbacks = []
+    callbacks: list[Callback] = [] if each_epoch is None else [EachEpoch(each_epoch)]
     if options.anneal:
         n_steps = max_epochs * len(IndexBatches(rows, options.batch_size))
         policy = torch.optim.lr_scheduler.CosineAnnealingLR
-        callbacks = [LRScheduler(policy, T_max=n_steps, step_every="batch", event_name=None)]
+        callbacks.append(LRScheduler(policy, T_max=n_steps, step_every="batch", event_name=None))
     net = make_net(model, objective, max_epochs=max_epochs, options=options, callbacks=callbacks)
     with seeded(seed, options.device):
         net.fit(rows)

@@ -1,0 +1,143 @@
+"""Centroids of activations on top of tuned regularization: the latent-centroids paper's comparison, on Fashion-MNIST.
+
+    python benchmarks/centroids.py fashion-8 fashion-16 fashion-32 fashion-64 [--seeds 5]
+    python benchmarks/centroids.py --table
+
+Each fit adds a line of JSON to benchmarks/results/centroids.jsonl as it ends; a fit that is there already is not
+repeated. `--table` prints what is there.
+
+`fashion-8`: 8 labels in each class, drawn by the seed from `N_ROWS` training images, the rest of them unlabeled. Four
+networks of one shape (a narrow residual network) are trained for the same number of steps:
+
+- `supervised`: the labels alone, no weight decay, no dropout;
+- `regularized`: weight decay and dropout;
+- `centroids`: the penalty, no weight decay, no dropout;
+- `both`: all of them.
+
+Each of the last three is the best of six candidates, by the accuracy on `N_VALIDATION` further training images, mean
+of the first two seeds. What is chosen is trained and tested with every seed; the test images choose nothing.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sklvae import CentroidRegularizedClassifier
+from sklvae.datasets import load_fashion_mnist
+
+RESULTS = Path(__file__).parent / "results" / "centroids.jsonl"
+N_ROWS, N_VALIDATION = 5_000, 5_000
+TUNING_SEEDS = (0, 1)
+NETWORK = {"max_epochs": 20, "batch_size": 64, "module_params": {"width": 16, "n_blocks": 1}}
+NOTHING = {"weight_decay": 0.0, "input_dropout": 0.0, "output_dropout": 0.0, "beta_max": 0.0, "layers": ["pool"]}
+DROPOUT = {"input_dropout": 0.05, "output_dropout": 0.33}
+"""The paper's."""
+PAPER_LAYERS = ["stage2", "stage3", "pool"]
+CANDIDATES = {
+    "supervised": [{}],
+    "regularized": [{"weight_decay": decay, **drop} for decay in (0.01, 0.1, 0.5) for drop in ({}, DROPOUT)],
+    "centroids": [
+        {"beta_max": beta, "layers": layers} for beta in (0.01, 0.03, 0.1) for layers in (["pool"], PAPER_LAYERS)
+    ],
+    "both": [
+        {"weight_decay": decay, **DROPOUT, "beta_max": beta} for decay in (0.1, 0.5) for beta in (0.01, 0.03, 0.1)
+    ],
+}
+LABELS = {f"fashion-{n}": n for n in (8, 16, 32, 64)}
+
+
+def split(n_labels, seed):
+    """Training rows of which some have labels, and validation and test images."""
+    data, rng = load_fashion_mnist(), np.random.default_rng(seed)
+    rows = rng.permutation(len(data.x_train))
+    rows, held = rows[:N_ROWS], rows[N_ROWS : N_ROWS + N_VALIDATION]
+    truth = data.y_train[rows].astype(int)
+    y = np.full(N_ROWS, -1)
+    for label in range(10):
+        y[rng.choice(np.flatnonzero(truth == label), n_labels, replace=False)] = label
+    images = (data.x_train[held], data.y_train[held].astype(int)), (data.x_test, data.y_test.astype(int))
+    return data.x_train[rows], y, *images
+
+
+def read():
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+
+
+def key(record):
+    return record["configuration"], record["seed"], json.dumps(record["options"], sort_keys=True)
+
+
+def fitted(name, seed, options):
+    """The record of one fit, which is made if there is none."""
+    record = {"configuration": name, "seed": seed, "options": options}
+    known = {key(found): found for found in read()}
+    if key(record) in known:
+        return known[key(record)]
+    X, y, validation, test = split(LABELS[name], seed)
+    start = time.perf_counter()
+    classifier = CentroidRegularizedClassifier(**NETWORK, **options, random_state=seed).fit(X, y)
+    seconds = time.perf_counter() - start
+    history = classifier.history_[-1]
+    record |= {
+        "validation": classifier.score(*validation),
+        "test": classifier.score(*test),
+        "cross_entropy": history["cross_entropy"],
+        "centroid_penalty": history.get("centroid_penalty"),
+        "seconds": seconds,
+    }
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    print(json.dumps(record), flush=True)
+    return record
+
+
+def best(name, candidates):
+    """The options with the highest validation accuracy."""
+    if len(candidates) == 1:
+        return candidates[0]
+    accuracy = [np.mean([fitted(name, s, options)["validation"] for s in TUNING_SEEDS]) for options in candidates]
+    return candidates[int(np.argmax(accuracy))]
+
+
+def sides(name):
+    """The options that each side chose."""
+    return {side: best(name, [NOTHING | extra for extra in extras]) for side, extras in CANDIDATES.items()}
+
+
+def table(names, n_seeds):
+    """Print mean (SD) of the test accuracy over seeds, and of the gain of centroids, seed by seed."""
+    print("| labels per class | supervised | regularized | centroids | both | gain on regularized | chosen |")
+    print("|---" * 7 + "|")
+    for name in names:
+        chosen = sides(name)
+        tests = {
+            side: np.array([100 * fitted(name, seed, options)["test"] for seed in range(n_seeds)])
+            for side, options in chosen.items()
+        }
+        cells = [f"{a.mean():.1f} ({a.std(ddof=1):.1f})" for a in tests.values()]
+        gain = tests["both"] - tests["regularized"]
+        both = {option: value for option, value in chosen["both"].items() if value}
+        print(f"| {LABELS[name]} | {' | '.join(cells)} | {gain.mean():+.1f} ({gain.std(ddof=1):.1f}) | {both} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configurations", nargs="*", choices=[[], *LABELS])
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--table", action="store_true", help="print the table; runs what is missing of it")
+    arguments = parser.parse_args()
+    RESULTS.parent.mkdir(exist_ok=True)
+    for name in arguments.configurations:
+        for options in sides(name).values():
+            for seed in range(arguments.seeds):
+                fitted(name, seed, options)
+    if arguments.table:
+        complete = [name for name in LABELS if any(record["configuration"] == name for record in read())]
+        table(complete, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()

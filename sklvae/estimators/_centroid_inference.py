@@ -1,0 +1,109 @@
+"""What a fitted network with centroids gives."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ..nn import CentroidNetwork
+from ..training import in_blocks
+from ._input import check_rows
+from ._persistence import PersistenceMixin
+
+__all__ = ["CentroidInference", "class_probabilities"]
+
+
+class CentroidInference(
+    ClassifierMixin, PersistenceMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+):
+    """A classifier with a `CentroidNetwork`: classes, activations and distances of samples."""
+
+    classes_: NDArray[Any]
+    layers_: list[str]
+    _event: tuple[int, ...]
+
+    @property
+    def _model(self) -> CentroidNetwork:
+        model: CentroidNetwork = self.net_.module_.model
+        return model
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Class probabilities q(y|x), (n_samples, n_classes)."""
+        return self._apply(class_probabilities, X)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Data in the units of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        probability = self.predict_proba(X)
+        return np.asarray(self.classes_[probability.argmax(axis=1)])
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Activations of the last of `layers_`, pooled.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Data in the units of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_layer_features)
+        """
+        return self._apply(last_activations, X)
+
+    def centroid_distances(self, X: ArrayLike, layer: str | None = None) -> NDArray[Any]:
+        """Squared distances to the centroids of a layer, as shares of the variance of its activations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Data in the units of the training data.
+        layer : str, default=None
+            One of `layers_`; None is the last one.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_centroids)
+        """
+        check_is_fitted(self, "classes_")
+        layer = self.layers_[-1] if layer is None else layer
+        if layer not in self.layers_:
+            raise ValueError(f"{type(self).__name__}: layer must be one of {self.layers_}, got {layer!r}.")
+        place = self.layers_.index(layer)
+
+        def distances(model: CentroidNetwork, x: Tensor) -> Tensor:
+            found: Tensor = model.centroids[place].distances(model(x)[1][place])
+            return found
+
+        return self._apply(distances, X)
+
+    def _apply(self, function: Any, X: ArrayLike) -> NDArray[Any]:
+        check_is_fitted(self, "classes_")
+        rows = check_rows(self, X, reset=False)
+        return np.asarray(in_blocks(self._model, function, rows, self._event))
+
+
+def class_probabilities(model: CentroidNetwork, x: Tensor) -> Tensor:
+    """q(y|x), (B, K)."""
+    probability: Tensor = model.classify(x).probs
+    return probability
+
+
+def last_activations(model: CentroidNetwork, x: Tensor) -> Tensor:
+    """Activations of the last layer, (B, D)."""
+    return model(x)[1][-1]
