@@ -42,7 +42,8 @@ class Options:
     callbacks: Sequence[Any] | None = None
     anneal: bool = False
     """Whether the learning rate falls to zero along a cosine."""
-    weight_decay: float = 0.0
+    weight_decay: float | None = None
+    """None leaves it to the optimizer."""
     undecayed: str = ""
     """Pattern of the names of parameters that are spared the weight decay."""
 
@@ -166,8 +167,10 @@ def make_net(
 ) -> Net:
     """Put a net around `model`, not yet initialized; `callbacks` beside those of the options."""
     optimizer = options.optimizer
-    decay: dict[str, Any] = {"optimizer__weight_decay": options.weight_decay} if options.weight_decay else {}
-    if decay and options.undecayed:
+    decay: dict[str, Any] = {}
+    if options.weight_decay is not None:
+        decay["optimizer__weight_decay"] = options.weight_decay
+    if options.weight_decay and options.undecayed:
         decay["optimizer__param_groups"] = [(options.undecayed, {"weight_decay": 0.0})]
     return Net(
         WithObjective(model, objective),

@@ -22,9 +22,9 @@ def nothing_to_learn(model, x):
 
 def trained(**changes):
     model, each_epoch = Two(), changes.pop("each_epoch", None)
-    options = Options(
-        batch_size=4, lr=0.1, optimizer="sgd", device=torch.device("cpu"), precision=torch.float32, **changes
-    )
+    device = torch.device("cpu")
+    defaults = {"batch_size": 4, "lr": 0.1, "optimizer": "sgd", "device": device, "precision": torch.float32}
+    options = Options(**{**defaults, **changes})
     rows = Rows(np.zeros((8, 2), dtype=np.float32), (2,))
     return model, train(model, nothing_to_learn, rows, max_epochs=3, seed=0, options=options, each_epoch=each_epoch)
 
@@ -53,3 +53,10 @@ def test_a_function_is_called_as_each_epoch_begins_and_forgotten_at_the_end():
     pickle.dumps(net.callbacks)  # a function inside a function could not be
     net.notify("on_epoch_begin", dataset_train=None, dataset_valid=None)
     assert seen == [0, 1, 2]
+
+
+def test_no_weight_decay_is_none_whatever_the_optimizer_would_take():
+    model, _ = trained(weight_decay=0.0, optimizer="adamw")
+    np.testing.assert_array_equal(model.body.weight.detach(), 2)
+    model, _ = trained(optimizer="adamw")
+    assert (model.body.weight < 2).all()  # torch's own default
