@@ -1,7 +1,13 @@
 """Label a large data set from a few dozen answers, with variational autoencoders."""
 
 from ._labels import UNLABELED
-from .estimators import ClusterLabelVAEClassifier, GMDGMClassifier, M2Classifier, VariationalAutoencoder
+from .estimators import (
+    ClusterLabelVAEClassifier,
+    GMDGMClassifier,
+    M2Classifier,
+    VAETransferClassifier,
+    VariationalAutoencoder,
+)
 from .labeling import INVALID, SKIP
 
 __all__ = [
@@ -11,6 +17,7 @@ __all__ = [
     "ClusterLabelVAEClassifier",
     "GMDGMClassifier",
     "M2Classifier",
+    "VAETransferClassifier",
     "VariationalAutoencoder",
 ]
 

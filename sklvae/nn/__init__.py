@@ -4,6 +4,7 @@ from ._class_vae import GMDGM, M2, ClassVAE
 from ._classified import ClassifiedVAE
 from ._likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ._networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+from ._transfer import TransferNet, convolutional_head, cut_encoder, feedforward_head, weighted_layers
 from ._vae import VAE
 
 __all__ = [
@@ -14,8 +15,13 @@ __all__ = [
     "ClassVAE",
     "ClassifiedVAE",
     "GaussianLikelihood",
+    "TransferNet",
     "conv_decoder",
     "conv_encoder",
+    "convolutional_head",
+    "cut_encoder",
+    "feedforward_head",
     "mlp_decoder",
     "mlp_encoder",
+    "weighted_layers",
 ]

@@ -3,6 +3,7 @@
 from ._class_elbo import class_elbo, classless_loss, labeled_bound, m2_loss, started_loss, unlabeled_bound
 from ._cluster_label import cluster_label_loss
 from ._elbo import ElboTerms, beta_vae_loss, elbo
+from ._transfer import transfer_loss
 
 __all__ = [
     "ElboTerms",
@@ -14,5 +15,6 @@ __all__ = [
     "labeled_bound",
     "m2_loss",
     "started_loss",
+    "transfer_loss",
     "unlabeled_bound",
 ]
