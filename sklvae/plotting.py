@@ -14,7 +14,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from ._labels import UNLABELED, split_labels
 from .labeling import INVALID, SKIP, Answer, Query
 
-__all__ = ["plot_classes", "plot_latent", "plot_queries"]
+__all__ = ["plot_classes", "plot_latent", "plot_queries", "plot_reconstructions"]
 
 INK, PALE, BAR, WARNING = "#1a1a1a", "#8a8a8a", "#4878a8", "#c8402a"
 REPLY_COLORS = {INVALID: WARNING, SKIP: PALE}
@@ -230,6 +230,63 @@ def plot_classes(
         _draw_input(axes, x)
     for axes, label in zip(grid[:, 0], classes, strict=True):
         axes.set_ylabel(str(label), rotation=0, ha="right", va="center", color=INK)
+    return figure
+
+
+def plot_reconstructions(
+    model: Any, X: ArrayLike, *, image_shape: Sequence[int] | None = None, figure: Any = None
+) -> Any:
+    """Draw samples and, under each, what a VAE makes of it: encoded and decoded.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with `transform` and `inverse_transform`, such as `VariationalAutoencoder`.
+    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        The samples, a column each.
+    image_shape : tuple of int, optional
+        (height, width) or (channels, height, width) of the samples, where they are flat; None takes the
+        parameter `image_shape` of the model.
+    figure : matplotlib Figure or SubFigure, optional
+        What to draw in; a new Figure otherwise.
+
+    Returns
+    -------
+    Figure
+        The figure, to be shown by a notebook or written with ``figure.savefig(path)``.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If `image_shape` is not that of the samples.
+
+    References
+    ----------
+    VAE-transfer paper, Figure 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklvae import VariationalAutoencoder
+    >>> from sklvae.plotting import plot_reconstructions
+    >>> X = load_digits().data[:50] / 16
+    >>> vae = VariationalAutoencoder(max_epochs=1, image_shape=(8, 8), random_state=0).fit(X)
+    >>> len(plot_reconstructions(vae, X[:4]).axes)
+    8
+    """
+    Figure = _figure_class()
+    X = np.asarray(X)
+    drawn = [*X, *np.asarray(model.inverse_transform(model.transform(X))).reshape(X.shape)]
+    shades = _shades(drawn, image_shape or getattr(model, "image_shape", None))
+    if figure is None:
+        figure = Figure(figsize=(CELL_WIDTH * len(X) + 1, 2 * CELL_WIDTH), layout="constrained")
+    grid = figure.subplots(2, len(X), squeeze=False)
+    for axes, x in zip(grid.flat, shades, strict=True):
+        _draw_input(axes, x)
+    for axes, name in zip(grid[:, 0], ("original", "decoded"), strict=True):
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", color=INK)
     return figure
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor, nn
 
@@ -117,6 +117,29 @@ class VAETransferClassifier(LatentClassifier):
         return self.vae_._model
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Train the VAE on X, unless `vae` was given, and the classifier on the rows that y labels.
+
+        An interruption from the keyboard ends the phase it comes in early, with a warning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            float, or uint8 pixels, which count as fractions of 255.
+        y : array-like of shape (n_samples,)
+            Labels: -1 for unlabeled rows, or an object array with -1, None or nan for them.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X or y is wrong, y has labels of fewer than two classes, `vae` is not fitted or was
+            fitted on other features, or `cut` and `head` do not fit the encoder.
+        NonFiniteLossError
+            A ValueError: if the loss becomes infinite or nan.
+        """
         name = type(self).__name__
         if y is None:
             raise ValueError(f"{name} requires y to be passed, but the target y is None.")
@@ -129,75 +152,176 @@ class VAETransferClassifier(LatentClassifier):
                 f"{name}: y must have labels of at least 2 classes, got {len(classes)} class(es) among "
                 f"{len(labeled)} labeled of {len(rows)} rows. Label more rows."
             )
-        held_out = self._held_out(codes[labeled], rng)
+        held_out = self._choose_held_out(classes, codes[labeled], rng)
         last = self._last(classes)
-        if last is None and self.vae is None:
-            self._build_classifier(self._build_vae(None, np.random.RandomState(0)), len(classes), 0)  # refused now
         if last is None:
-            self.vae_ = self.vae or self._pretrained(X, rng)
-            self.history_: list[dict[str, Any]] = list(self.vae_.history_) if self.vae is None else []
-        model = last or self._build_classifier(self._model, len(classes), fresh_seed(rng))
-        parts = [
-            SomeRows(rows, self._event, labeled[part], code=codes[labeled[part]]) for part in (~held_out, held_out)
-        ]
-        auto = auto_epochs(len(parts[0]), self.batch_size, STEPS, MOST_EPOCHS)
-        epochs = auto if self.max_epochs == "auto" else min(auto, int(self.max_epochs))
-        early = {"held_out": parts[1], "patience": PATIENCE} if held_out.any() else {}
-        net = self._train(model, transfer_loss, parts[0], max_epochs=epochs, rng=rng, phase="train", **early)
-        warn_if_interrupted(net, epochs)
+            self._forget()
+            if self.vae is None:  # what does not fit is refused before the pretraining, not after it
+                self._build_classifier(self._build_vae(None, np.random.RandomState(0)), len(classes), seed=0)
+            self.vae_ = self._pretrain(X, rng) if self.vae is None else self.vae
+        model = self._build_classifier(self._model, len(classes), fresh_seed(rng))
+        if last is not None and shapes(last) == shapes(model):
+            model.load_state_dict(last.state_dict())
+        self._train_classifier(model, rows, labeled, codes[labeled], held_out, rng)
         self.classes_ = classes
         probability = in_blocks(model, class_probabilities, rows, self._event)
         self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
         self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
         return self
 
-    def _last(self, classes):
-        return None
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Class probabilities p(y|x), (n_samples, n_classes)."""
+        check_is_fitted(self, "classes_")
+        return self._apply(class_probabilities, X, self.net_.module_.model)
 
-    def _pretrained(self, X, rng):
-        parameters = {name: getattr(self, name) for name in OF_VAE}
-        encoder = self.encoder if callable(self.encoder) else self._network_kind()
-        return VariationalAutoencoder(**parameters, encoder=encoder, random_state=fresh_seed(rng)).fit(X)
-
-    def _held_out(self, codes, rng):
-        counts = np.bincount(codes)
-        out = np.zeros(len(codes), dtype=bool)
-        if self.early_stopping is False or (self.early_stopping == "auto" and counts.min() < ENOUGH):
-            return out
-        _, chosen = train_test_split(np.arange(len(codes)), test_size=self.validation_fraction, stratify=codes, random_state=fresh_seed(rng))
-        out[chosen] = True
-        return out
-
-    def _build_classifier(self, vae, n_classes, seed):
-        head = HEADS.get(self.head) if isinstance(self.head, str) else self.head
-        with seeded(seed, self._device):
-            return TransferNet(vae, self._event, n_layers=self._n_layers(vae.encoder), head=head, n_classes=n_classes, freeze=self.freeze).to(self._device)
-
-    def _n_layers(self, encoder):
-        positions = weighted_layers(encoder)
-        if self.cut == "latent":
-            return None
-        if self.cut == "auto" and self.head == "convolutional":
-            return sum(isinstance(encoder[i], nn.Conv2d) for i in positions)
-        if self.cut in ("auto", "hidden"):
-            return len(positions) - 1 or None
-        return self.cut
-
-    def _choose_network(self, rows):
+    def _choose_network(self, rows: NDArray[Any]) -> tuple[tuple[int, ...], str, int]:
         if self.vae is None:
             return super()._choose_network(rows)
-        return self.vae._event, self.vae.likelihood_, self.vae._model.n_latent
+        self._check_vae(self.vae, rows)
+        return self.vae._network_shape()
+
+    def _check_vae(self, vae: VariationalAutoencoder, rows: NDArray[Any]) -> None:
+        """Refuse a VAE that does not know these rows."""
+        name = type(self).__name__
+        if not hasattr(vae, "net_"):
+            raise ValueError(f"{name}: vae must be fitted, got {vae!r}. Call its fit, or use vae=None.")
+        if vae.n_features_in_ != rows.shape[1]:
+            raise ValueError(
+                f"{name}: vae must have been fitted on the features of X, got one fitted on {vae.n_features_in_} "
+                f"features, and X with {rows.shape[1]}. Fit it on such rows, or use vae=None."
+            )
+        known, given = (getattr(e, "feature_names_in_", None) for e in (vae, self))
+        if known is not None and given is not None and known.tolist() != given.tolist():
+            raise ValueError(
+                f"{name}: vae must have been fitted on the features of X, in their order, got one fitted on "
+                f"{known.tolist()}, and X with {given.tolist()}. Fit it on such rows, or use vae=None."
+            )
+        if vae.likelihood_ == "bernoulli":
+            self._require_unit(rows)
+
+    def _last(self, classes: NDArray[Any]) -> TransferNet | None:
+        """The classifier of the last fit, if this one goes on from it."""
+        if not (self.warm_start and hasattr(self, "classes_") and (self.vae is None or self.vae is self.vae_)):
+            return None
+        model: TransferNet = self.net_.module_.model
+        return model if np.array_equal(self.classes_, classes) else None
+
+    def _forget(self) -> None:
+        """Leave nothing of the last fit."""
+        for attribute in ("net_", "vae_", "classes_", "labels_", "label_confidence_"):
+            self.__dict__.pop(attribute, None)
+        self.history_: list[dict[str, Any]] = []
+
+    def _pretrain(self, X: ArrayLike, rng: np.random.RandomState) -> VariationalAutoencoder:
+        """A VAE of all rows."""
+        encoder = self.encoder if callable(self.encoder) else self._network_kind()
+        parameters = {parameter: getattr(self, parameter) for parameter in OF_VAE}
+        vae = VariationalAutoencoder(**parameters, encoder=encoder, random_state=fresh_seed(rng)).fit(X)
+        self.history_ += vae.history_
+        return vae
+
+    def _choose_held_out(
+        self, classes: NDArray[Any], codes: NDArray[np.int64], rng: np.random.RandomState
+    ) -> NDArray[np.bool_]:
+        """Labeled rows that early stopping looks at, the same share of each class, (n_labeled,)."""
+        held_out = np.zeros(len(codes), dtype=bool)
+        counts = np.bincount(codes)
+        if self.early_stopping is False or (self.early_stopping == "auto" and counts.min() < ENOUGH):
+            return held_out
+        if counts.min() < 2:
+            raise ValueError(
+                f"{type(self).__name__}: early_stopping=True needs two labels of each class, one to hold out, got one "
+                f'of {classes[counts < 2].tolist()}. Label more rows, or use early_stopping="auto".'
+            )
+        for code, count in enumerate(counts):
+            n = int(np.clip(round(self.validation_fraction * count), 1, count - 1))
+            held_out[rng.choice(np.flatnonzero(codes == code), n, replace=False)] = True
+        return held_out
+
+    def _build_classifier(self, vae: VAE, n_classes: int, seed: int) -> TransferNet:
+        """A classifier with a new head on a copy of the encoder."""
+        n_layers = self._n_layers(vae.encoder)
+        with seeded(seed, self._device):
+            return TransferNet(
+                vae, self._event, n_layers=n_layers, head=self._make_head, n_classes=n_classes, freeze=self.freeze
+            ).to(self._device)
+
+    def _n_layers(self, encoder: nn.Module) -> int | None:
+        """How many layers of the encoder `cut` keeps; None is the means of q(z|x)."""
+        layers, name = weighted_layers(encoder), type(self).__name__
+        if self.cut == "latent" or (self.cut == "auto" and self.head != "convolutional" and len(layers) < 2):
+            return None
+        convolutions = [i for i in layers if isinstance(encoder[i], nn.Conv2d)]  # type: ignore[index]
+        if self.cut == "auto" and self.head == "convolutional":
+            if not convolutions:
+                raise ValueError(
+                    f'{name}: head="convolutional" needs an encoder with convolutions, got samples of shape '
+                    f'{self._event} and encoder={self.encoder!r}. Give images, or use head="feedforward".'
+                )
+            return len(convolutions)
+        kept = len(layers) - 1 if self.cut in ("auto", "hidden") else int(self.cut)
+        if not 1 <= kept < len(layers):
+            raise ValueError(
+                f"{name}: cut must be below the number of the encoder's layers that have weights, {len(layers)} "
+                f'(0 for one that is no nn.Sequential), got {self.cut!r}. Use cut="latent" for the whole encoder.'
+            )
+        return kept
+
+    def _make_head(self, feature_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+        """The head, tried on features of zeros."""
+        name = type(self).__name__
+        if self.head == "convolutional" and len(feature_shape) != 3:
+            raise ValueError(
+                f'{name}: head="convolutional" needs maps (channels, height, width), but cut={self.cut!r} gives '
+                f'features of shape {feature_shape}. Use cut="auto", or head="feedforward".'
+            )
+        try:
+            head: nn.Module = (HEADS[self.head] if isinstance(self.head, str) else self.head)(feature_shape, n_classes)
+            with torch.no_grad():
+                came = tuple(head.eval()(torch.zeros(2, *feature_shape)).shape)
+            learns = any(parameter.requires_grad for parameter in head.train().parameters())
+        except Exception as error:  # of the user's code, or of torch in it
+            raise ValueError(
+                f"{name}: head must make a module from features of shape (n_samples, {str(feature_shape)[1:]} to "
+                f"(n_samples, {n_classes}), but it raised {type(error).__name__}: {error}"
+            ) from error
+        if came != (2, n_classes) or not learns:
+            found = f"it gives {came} for 2 samples" if learns else "it has no parameters to learn"
+            raise ValueError(
+                f"{name}: head must make a module from features of shape (n_samples, {str(feature_shape)[1:]} to "
+                f"(n_samples, {n_classes}), but {found}."
+            )
+        return head
+
+    def _train_classifier(
+        self,
+        model: TransferNet,
+        rows: NDArray[Any],
+        labeled: NDArray[np.int64],
+        codes: NDArray[np.int64],
+        held_out: NDArray[np.bool_],
+        rng: np.random.RandomState,
+    ) -> None:
+        def part(chosen: NDArray[np.bool_]) -> SomeRows:
+            return SomeRows(rows, self._event, labeled[chosen], code=codes[chosen])
+
+        known = part(~held_out)
+        auto = auto_epochs(len(known), self.batch_size, STEPS, MOST_EPOCHS)
+        epochs = auto if self.max_epochs == "auto" else min(auto, int(self.max_epochs))
+        early = {"held_out": part(held_out), "patience": PATIENCE} if held_out.any() else {}
+        net = self._train(model, transfer_loss, known, max_epochs=epochs, rng=rng, phase="train", **early)
+        warn_if_interrupted(net, epochs)
 
     def _options(self) -> Options:
         return replace(super()._options(), rates={"features": self.encoder_lr})
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Class probabilities."""
-        check_is_fitted(self, "classes_")
-        return self._apply(class_probabilities, X, self.net_.module_.model)
-
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
-        return self._build_classifier(self._model, len(self.classes_), 0)
+        return self._build_classifier(self._model, len(self.classes_), seed=0)
+
+
+def shapes(module: nn.Module) -> dict[str, torch.Size]:
+    """Names and shapes of what a module has learned."""
+    return {name: value.shape for name, value in module.state_dict().items()}
 
 
 def class_probabilities(model: TransferNet, x: Tensor) -> Tensor:
