@@ -13,22 +13,18 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor, nn
 
 from .._labels import join_labels, split_labels
-from ..nn import VAE, TransferNet, convolutional_head, feedforward_head, weighted_layers
+from ..nn import VAE, TransferNet
 from ..objectives import transfer_loss
 from ..training import Options, SomeRows, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._classifier import LatentClassifier
 from ._constraints import Constraint, at_least, instance_of, none, one_of
+from ._transfer_parts import HEADS, Parts
 from ._vae import VariationalAutoencoder
 
 __all__ = ["VAETransferClassifier"]
 
-HEADS = {"feedforward": feedforward_head, "convolutional": convolutional_head}
-OF_VAE = (
-    "n_latent beta likelihood hidden_units image_shape batch_size max_epochs lr optimizer device precision verbose "
-    "callbacks"
-).split()
-"""Parameters that are those of the VAE, too."""
+positive = at_least(0.0, above=True)
 
 ENOUGH, PATIENCE = 10, 20
 """Labels that every class must have for early stopping to be automatic; epochs without improvement that end it."""
@@ -37,18 +33,124 @@ STEPS, MOST_EPOCHS = 1000, 200
 
 
 class VAETransferClassifier(LatentClassifier):
-    """Docs."""
+    """Transfer learning: a VAE is trained on all rows, and its encoder, with a head on it, on the labeled ones.
+
+    The encoder is cut, a head is put on what is left, and both are trained to minimize the mean of ``-log p(y|x)``
+    over the labeled rows, the encoder with a learning rate of its own. The VAE itself stays as it was trained:
+    `transform`, `inverse_transform`, `sample` and `score_samples` are those of `vae_`, and fine-tuning works on a copy.
+
+    Parameters
+    ----------
+    vae : VariationalAutoencoder, default=None
+        A fitted one, which is neither trained nor changed, so that many classifiers can share it; a clone keeps it
+        as it is. Then `n_latent`, `beta`, `likelihood`, `encoder`, `hidden_units` and `image_shape` say nothing. None
+        trains one on all rows, `vae_`.
+    cut : {"auto", "hidden", "latent"} or int, default="auto"
+        What is kept of the encoder: its first ``cut`` layers that have weights, with the activations that follow
+        them; "hidden" is all but the last one, which makes q(z|x) (the paper's cut: two convolutions and a dense
+        layer); "latent" is the whole, up to the means of q(z|x). "auto" is the convolutions for a convolutional head,
+        and otherwise "hidden", or "latent" for an encoder of one layer. An encoder that is no ``nn.Sequential`` has
+        only "latent".
+    head : {"feedforward", "convolutional"} or callable, default="feedforward"
+        Two dense layers; or convolution, max-pooling, convolution and a dense layer, on maps. A callable
+        ``f(feature_shape, n_classes)`` makes a module from (batch, *feature_shape) to (batch, n_classes).
+        `sklvae.nn.feedforward_head` and `sklvae.nn.convolutional_head` are the two named ones.
+    freeze : bool, default=False
+        Whether the encoder stays as the VAE has it, and only the head is trained.
+    encoder_lr : float, default=1e-3
+        Learning rate of the encoder in fine-tuning; that of the head is `lr`.
+    early_stopping : bool or "auto", default="auto"
+        Whether a part of the labels is held out of the training of the classifier, which ends once the loss on
+        it has not improved for 20 epochs, with the best network. "auto" holds out where every class has at least
+        10 labels. Without, all labels are trained on, for the whole number of epochs.
+    validation_fraction : float, default=0.2
+        Share of the labels of each class that is held out, at least one.
+    n_latent : int, default=50
+        Latent dimensions.
+    beta : float, default=1.0
+        Weight of the KL, per sample.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        As in `VariationalAutoencoder`.
+    encoder : {"auto", "mlp", "conv", "conv2"} or callable, default="auto"
+        As in `VariationalAutoencoder`, but "auto" is "conv2" for images of at least 4 x 4.
+    hidden_units : tuple of int, default=(256,)
+        Widths of the dense hidden layers.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of flat rows that are images.
+    batch_size : int, default=256
+        Samples per step.
+    max_epochs : int or "auto", default="auto"
+        At most so many epochs in either phase; "auto" is about 4000 steps for the VAE, 1000 for the classifier, and
+        at most 200 epochs.
+    lr : float, default=1e-3
+        Learning rate of the VAE and, at its start, of the head; in the training of the classifier all rates fall to
+        zero along a cosine.
+    optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
+        From torch.
+    device : str or torch.device, default="auto"
+        "auto" is a GPU if there is one.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the matrix products in training; "auto" is bfloat16 where the processor has it.
+    random_state : int, RandomState or None, default=None
+        Decides everything random.
+    verbose : int, default=0
+        1 shows a progress bar.
+    callbacks : list of skorch callbacks, default=None
+        Called in training.
+    warm_start : bool, default=False
+        Go on from the last fit: its VAE is not trained again, and if the classes, the cut and the head are the same,
+        its classifier is trained on. So a head can be trained with ``freeze=True`` first, then all of it with
+        ``freeze=False``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    vae_ : VariationalAutoencoder
+        The VAE: `vae`, or the one that was trained.
+    labels_ : ndarray of shape (n_samples,)
+        A label for every training row: the known one, or else the most probable one.
+    label_confidence_ : ndarray of shape (n_samples,)
+        p(y|x) of each label; 1 for a known one.
+    history_ : list of dict
+        A record an epoch, of the phases "pretrain" and "train"; losses in nats per sample, `valid_loss` that of the
+        labels held out.
+    net_ : skorch.NeuralNet
+        The net that trained the classifier.
+    likelihood_ : str
+        The likelihood in use.
+    n_features_in_ : int
+        Values per sample.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Column names, where X had them.
+
+    References
+    ----------
+    Mody, Panda and Nabila, "Exploring VAEs to empower self-supervised learning", Sections 3 and 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklvae import VAETransferClassifier
+    >>> X, truth = make_blobs(n_samples=200, centers=3, n_features=5, random_state=0)
+    >>> y = np.where(np.arange(200) < 15, truth, -1)
+    >>> classifier = VAETransferClassifier(n_latent=2, hidden_units=(32,), max_epochs=100, random_state=0)
+    >>> classifier.fit(X, y).score(X, truth) > 0.9
+    True
+    """
 
     _constraints: ClassVar[dict[str, Constraint]] = {
         **LatentEstimator._constraints,
         "vae": none | instance_of(VariationalAutoencoder, "a fitted VariationalAutoencoder"),
         "cut": one_of("auto", "hidden", "latent") | at_least(1, int),
-        "head": one_of(*HEADS)
-        | Constraint(lambda v: callable(v) and not isinstance(v, nn.Module), "a module factory"),
+        "head": one_of(*HEADS) | Constraint(lambda v: callable(v) and not isinstance(v, nn.Module), "a module factory"),
         "freeze": instance_of(bool, "a bool"),
-        "encoder_lr": at_least(0.0, above=True),
+        "encoder_lr": positive,
         "early_stopping": one_of("auto") | instance_of(bool, "a bool"),
-        "validation_fraction": Constraint(lambda v: at_least(0.0, above=True).allows(v) and v < 1, "a number in (0, 1)"),
+        "validation_fraction": Constraint(
+            lambda v: at_least(0.0, above=True).allows(v) and v < 1, "a number in (0, 1)"
+        ),
     }
     _for_fit_only: ClassVar = ("callbacks", "vae")
     _parts: ClassVar = {"vae_": VariationalAutoencoder}
@@ -215,8 +317,9 @@ class VAETransferClassifier(LatentClassifier):
     def _pretrain(self, X: ArrayLike, rng: np.random.RandomState) -> VariationalAutoencoder:
         """A VAE of all rows."""
         encoder = self.encoder if callable(self.encoder) else self._network_kind()
-        parameters = {parameter: getattr(self, parameter) for parameter in OF_VAE}
-        vae = VariationalAutoencoder(**parameters, encoder=encoder, random_state=fresh_seed(rng)).fit(X)
+        same = {parameter: getattr(self, parameter) for parameter in VariationalAutoencoder._get_param_names()}
+        own = {"encoder": encoder, "random_state": fresh_seed(rng), "warm_start": False}
+        vae = VariationalAutoencoder(**{**same, **own}).fit(X)
         self.history_ += vae.history_
         return vae
 
@@ -240,58 +343,12 @@ class VAETransferClassifier(LatentClassifier):
 
     def _build_classifier(self, vae: VAE, n_classes: int, seed: int) -> TransferNet:
         """A classifier with a new head on a copy of the encoder."""
-        n_layers = self._n_layers(vae.encoder)
+        parts = Parts(type(self).__name__, self.cut, self.head)
+        n_layers = parts.n_layers(vae.encoder)
         with seeded(seed, self._device):
             return TransferNet(
-                vae, self._event, n_layers=n_layers, head=self._make_head, n_classes=n_classes, freeze=self.freeze
+                vae, self._event, n_layers=n_layers, head=parts.make_head, n_classes=n_classes, freeze=self.freeze
             ).to(self._device)
-
-    def _n_layers(self, encoder: nn.Module) -> int | None:
-        """How many layers of the encoder `cut` keeps; None is the means of q(z|x)."""
-        layers, name = weighted_layers(encoder), type(self).__name__
-        if self.cut == "latent" or (self.cut == "auto" and self.head != "convolutional" and len(layers) < 2):
-            return None
-        convolutions = [i for i in layers if isinstance(encoder[i], nn.Conv2d)]  # type: ignore[index]
-        if self.cut == "auto" and self.head == "convolutional":
-            if not convolutions:
-                raise ValueError(
-                    f'{name}: head="convolutional" needs an encoder with convolutions, got samples of shape '
-                    f'{self._event} and encoder={self.encoder!r}. Give images, or use head="feedforward".'
-                )
-            return len(convolutions)
-        kept = len(layers) - 1 if self.cut in ("auto", "hidden") else int(self.cut)
-        if not 1 <= kept < len(layers):
-            raise ValueError(
-                f"{name}: cut must be below the number of the encoder's layers that have weights, {len(layers)} "
-                f'(0 for one that is no nn.Sequential), got {self.cut!r}. Use cut="latent" for the whole encoder.'
-            )
-        return kept
-
-    def _make_head(self, feature_shape: tuple[int, ...], n_classes: int) -> nn.Module:
-        """The head, tried on features of zeros."""
-        name = type(self).__name__
-        if self.head == "convolutional" and len(feature_shape) != 3:
-            raise ValueError(
-                f'{name}: head="convolutional" needs maps (channels, height, width), but cut={self.cut!r} gives '
-                f'features of shape {feature_shape}. Use cut="auto", or head="feedforward".'
-            )
-        try:
-            head: nn.Module = (HEADS[self.head] if isinstance(self.head, str) else self.head)(feature_shape, n_classes)
-            with torch.no_grad():
-                came = tuple(head.eval()(torch.zeros(2, *feature_shape)).shape)
-            learns = any(parameter.requires_grad for parameter in head.train().parameters())
-        except Exception as error:  # of the user's code, or of torch in it
-            raise ValueError(
-                f"{name}: head must make a module from features of shape (n_samples, {str(feature_shape)[1:]} to "
-                f"(n_samples, {n_classes}), but it raised {type(error).__name__}: {error}"
-            ) from error
-        if came != (2, n_classes) or not learns:
-            found = f"it gives {came} for 2 samples" if learns else "it has no parameters to learn"
-            raise ValueError(
-                f"{name}: head must make a module from features of shape (n_samples, {str(feature_shape)[1:]} to "
-                f"(n_samples, {n_classes}), but {found}."
-            )
-        return head
 
     def _train_classifier(
         self,

@@ -64,7 +64,9 @@ def mlp_decoder(event: Event, hidden_units: Sequence[int], n_latent: int) -> nn.
     return nn.Sequential(*dense(n_latent, hidden_units[::-1], prod(event)), nn.Unflatten(1, tuple(event)))
 
 
-def conv_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int, channels: Sequence[int] = (16,)) -> nn.Sequential:
+def conv_encoder(
+    event: Event, hidden_units: Sequence[int], n_outputs: int, channels: Sequence[int] = (16,)
+) -> nn.Sequential:
     """Down-sampling convolutions, then dense layers.
 
     One convolution is the cluster-label paper's network (Section 3.2), two are the VAE-transfer paper's (Section 4).
@@ -93,12 +95,12 @@ def conv_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int, chan
         for n_inputs, n in pairwise([event[0], *channels])
         for layer in (nn.Conv2d(n_inputs, n, kernel_size=4, stride=2, padding=1), nn.ReLU())
     ]
-    return nn.Sequential(
-        *convolutions, nn.Flatten(), *dense(prod(grids(event, channels)[-1]), hidden_units, n_outputs)
-    )
+    return nn.Sequential(*convolutions, nn.Flatten(), *dense(prod(grids(event, channels)[-1]), hidden_units, n_outputs))
 
 
-def conv_decoder(event: Event, hidden_units: Sequence[int], n_latent: int, channels: Sequence[int] = (16,)) -> nn.Sequential:
+def conv_decoder(
+    event: Event, hidden_units: Sequence[int], n_latent: int, channels: Sequence[int] = (16,)
+) -> nn.Sequential:
     """Dense layers, then up-sampling transposed convolutions: the mirror of `conv_encoder`.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Self
@@ -54,7 +55,9 @@ class TransferNet(nn.Module):
     ((8,), torch.Size([5, 3]))
     """
 
-    def __init__(self, vae: VAE, event: Event, *, n_layers: int | None, head: Head, n_classes: int, freeze: bool) -> None:
+    def __init__(
+        self, vae: VAE, event: Event, *, n_layers: int | None, head: Head, n_classes: int, freeze: bool
+    ) -> None:
         super().__init__()
         self.observation = copy.deepcopy(vae.observation).requires_grad_(False)
         encoder = Means(vae.encoder) if n_layers is None else cut_encoder(vae.encoder, n_layers)
@@ -91,21 +94,21 @@ class Means(nn.Module):
         return mean
 
 
-def weighted_layers(encoder: nn.Module) -> list[int]:
-    """Positions in an ``nn.Sequential`` of the layers that have weights; none in any other module.
+def weighted_layers(encoder: nn.Module) -> list[nn.Module]:
+    """The layers of an ``nn.Sequential`` that have weights; none of any other module.
 
     Examples
     --------
     >>> from sklvae.nn import conv_encoder, weighted_layers
-    >>> weighted_layers(conv_encoder((1, 8, 8), [32], 4, channels=(8, 16)))  # two convolutions, two dense layers
-    [0, 2, 5, 7]
+    >>> [type(layer).__name__ for layer in weighted_layers(conv_encoder((1, 8, 8), [32], 4, channels=(8, 16)))]
+    ['Conv2d', 'Conv2d', 'Linear', 'Linear']
     """
-    layers = encoder if isinstance(encoder, nn.Sequential) else []
-    return [i for i, layer in enumerate(layers) if any(True for _ in layer.parameters())]
+    layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
+    return [layer for layer in layers if any(True for _ in layer.parameters())]
 
 
 def cut_encoder(encoder: nn.Module, n_layers: int) -> nn.Sequential:
-    """Keep the first layers with weights, and what follows them up to the next; not an `nn.Flatten` at the end.
+    """Keep the first layers with weights, and what follows them up to the next; not an ``nn.Flatten`` at the end.
 
     Parameters
     ----------
@@ -128,18 +131,31 @@ def cut_encoder(encoder: nn.Module, n_layers: int) -> nn.Sequential:
       (1): ReLU()
     )
     """
-    positions = weighted_layers(encoder)
-    if not isinstance(encoder, nn.Sequential) or not 1 <= n_layers < len(positions):
+    weighted = weighted_layers(encoder)
+    if not isinstance(encoder, nn.Sequential) or not 1 <= n_layers < len(weighted):
         raise ValueError(
-            f"cut_encoder: n_layers must be from 1 to {len(positions) - 1} for an nn.Sequential with {len(positions)} "
+            f"cut_encoder: n_layers must be from 1 to {len(weighted) - 1} for an nn.Sequential with {len(weighted)} "
             f"layers that have weights, got {n_layers} for a {type(encoder).__name__}."
         )
-    kept = encoder[: positions[n_layers]]
-    return kept[:-1] if isinstance(kept[-1], nn.Flatten) else kept
+    kept = list(itertools.takewhile(lambda layer: layer is not weighted[n_layers], encoder))
+    return nn.Sequential(*(kept[:-1] if isinstance(kept[-1], nn.Flatten) else kept))
 
 
-def feedforward_head(feature_shape: Sequence[int], n_classes: int, n_hidden: int = 128) -> nn.Sequential:
-    """Two dense layers (VAE-transfer paper, Section 4), (B, *feature_shape) -> (B, n_classes).
+def feedforward_head(
+    feature_shape: Sequence[int], n_classes: int, n_hidden: int = 128, dropout: float = 0.5
+) -> nn.Sequential:
+    """Two dense layers (VAE-transfer paper, Section 4) with dropout before each.
+
+    Parameters
+    ----------
+    feature_shape : sequence of int
+        Shape of the features of one sample.
+    n_classes : int
+        Width of the output.
+    n_hidden : int, default=128
+        Width of the hidden layer.
+    dropout : float, default=0.5
+        Probability with which a number is dropped in training.
 
     Examples
     --------
@@ -148,11 +164,14 @@ def feedforward_head(feature_shape: Sequence[int], n_classes: int, n_hidden: int
     >>> feedforward_head((16, 4, 4), 10)(torch.zeros(5, 16, 4, 4)).shape
     torch.Size([5, 10])
     """
-    return nn.Sequential(nn.Flatten(), *dense(prod(feature_shape), [n_hidden], n_classes))
+    first, relu, second = dense(prod(feature_shape), [n_hidden], n_classes)
+    return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), first, relu, nn.Dropout(dropout), second)
 
 
-def convolutional_head(feature_shape: Event, n_classes: int, n_channels: int = 64) -> nn.Sequential:
-    """Convolution, max-pooling, convolution and a dense layer (VAE-transfer paper, Section 4).
+def convolutional_head(
+    feature_shape: Event, n_classes: int, n_channels: int = 64, dropout: float = 0.5
+) -> nn.Sequential:
+    """Convolution, max-pooling, convolution and a dense layer (VAE-transfer paper, Section 4), with dropout before it.
 
     Parameters
     ----------
@@ -162,11 +181,8 @@ def convolutional_head(feature_shape: Event, n_classes: int, n_channels: int = 6
         Width of the output.
     n_channels : int, default=64
         Channels of each convolution.
-
-    Raises
-    ------
-    ValueError
-        If the features are no maps.
+    dropout : float, default=0.5
+        Probability with which a number is dropped in training.
 
     Examples
     --------
@@ -175,12 +191,8 @@ def convolutional_head(feature_shape: Event, n_classes: int, n_channels: int = 6
     >>> convolutional_head((16, 7, 5), 10)(torch.zeros(5, 16, 7, 5)).shape
     torch.Size([5, 10])
     """
-    if len(feature_shape) != 3:
-        raise ValueError(
-            f"convolutional_head: needs maps of shape (channels, height, width), got features of shape "
-            f"{tuple(feature_shape)}. Cut the encoder after a convolution, or use a feed-forward head."
-        )
     channels, height, width = feature_shape
+    half_height, half_width = -(-height // 2), -(-width // 2)
     return nn.Sequential(
         nn.Conv2d(channels, n_channels, kernel_size=3, padding=1),
         nn.ReLU(),
@@ -188,5 +200,6 @@ def convolutional_head(feature_shape: Event, n_classes: int, n_channels: int = 6
         nn.Conv2d(n_channels, n_channels, kernel_size=3, padding=1),
         nn.ReLU(),
         nn.Flatten(),
-        *dense(n_channels * -(-height // 2) * -(-width // 2), [], n_classes),
+        nn.Dropout(dropout),
+        nn.Linear(n_channels * half_height * half_width, n_classes),
     )

@@ -6,13 +6,20 @@ from sklearn.datasets import make_blobs
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 import sklvae
-from sklvae import ClusterLabelVAEClassifier, GMDGMClassifier, M2Classifier, VariationalAutoencoder
+from sklvae import (
+    ClusterLabelVAEClassifier,
+    GMDGMClassifier,
+    M2Classifier,
+    VAETransferClassifier,
+    VariationalAutoencoder,
+)
 
 ESTIMATORS = [
     VariationalAutoencoder(max_epochs=5, hidden_units=(32,)),
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64),
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64, propagation="cluster"),
     M2Classifier(max_epochs=30, hidden_units=(32,), batch_size=64),
+    VAETransferClassifier(max_epochs=30, hidden_units=(32,), batch_size=64),
     GMDGMClassifier(max_epochs=10, hidden_units=(32,), batch_size=64, n_extra=1),
 ]
 
