@@ -29,7 +29,7 @@ positive = at_least(0.0, above=True)
 ENOUGH, PATIENCE = 10, 20
 """Labels that every class must have for early stopping to be automatic; epochs without improvement that end it."""
 
-STEPS, MOST_EPOCHS = 1000, 200
+STEPS = 1000
 
 
 class VAETransferClassifier(LatentClassifier):
@@ -60,11 +60,12 @@ class VAETransferClassifier(LatentClassifier):
     encoder_lr : float, default=1e-3
         Learning rate of the encoder in fine-tuning; that of the head is `lr`.
     early_stopping : bool or "auto", default="auto"
-        Whether a part of the labels is held out of the training of the classifier, which ends once the loss on
-        it has not improved for 20 epochs, with the best network. "auto" holds out where every class has at least
-        10 labels. Without, all labels are trained on, for the whole number of epochs.
+        Whether a classifier is first trained with a part of the labels held out, until the loss on that part has not
+        improved for 20 epochs; the classifier that is kept is then trained on all labels for as many epochs as
+        were best. "auto" does so where every class has at least 10 labels. Without, it is trained for the whole number
+        of epochs.
     validation_fraction : float, default=0.2
-        Share of the labels of each class that is held out, at least one.
+        Share of the labels of each class that early stopping holds out, at least one.
     n_latent : int, default=50
         Latent dimensions.
     beta : float, default=1.0
@@ -80,8 +81,8 @@ class VAETransferClassifier(LatentClassifier):
     batch_size : int, default=256
         Samples per step.
     max_epochs : int or "auto", default="auto"
-        At most so many epochs in either phase; "auto" is about 4000 steps for the VAE, 1000 for the classifier, and
-        at most 200 epochs.
+        At most so many epochs in either phase; "auto" is about 4000 steps for the VAE, at most 200 epochs, and 1000
+        for the classifier.
     lr : float, default=1e-3
         Learning rate of the VAE and, at its start, of the head; in the training of the classifier all rates fall to
         zero along a cosine.
@@ -113,8 +114,8 @@ class VAETransferClassifier(LatentClassifier):
     label_confidence_ : ndarray of shape (n_samples,)
         p(y|x) of each label; 1 for a known one.
     history_ : list of dict
-        A record an epoch, of the phases "pretrain" and "train"; losses in nats per sample, `valid_loss` that of the
-        labels held out.
+        A record an epoch, of the phases "pretrain", "stop" (early stopping) and "train"; losses in nats per sample,
+        `valid_loss` that of the labels held out.
     net_ : skorch.NeuralNet
         The net that trained the classifier.
     likelihood_ : str
@@ -261,10 +262,24 @@ class VAETransferClassifier(LatentClassifier):
             if self.vae is None:  # what does not fit is refused before the pretraining, not after it
                 self._build_classifier(self._build_vae(None, np.random.RandomState(0)), len(classes), seed=0)
             self.vae_ = self._pretrain(X, rng) if self.vae is None else self.vae
-        model = self._build_classifier(self._model, len(classes), fresh_seed(rng))
-        if last is not None and shapes(last) == shapes(model):
-            model.load_state_dict(last.state_dict())
-        self._train_classifier(model, rows, labeled, codes[labeled], held_out, rng)
+        seed = fresh_seed(rng)
+
+        def new_classifier() -> TransferNet:
+            model = self._build_classifier(self._model, len(classes), seed)
+            if last is not None and shapes(last) == shapes(model):
+                model.load_state_dict(last.state_dict())
+            return model
+
+        known = SomeRows(rows, self._event, labeled, code=codes[labeled])
+        epochs = self._n_epochs(len(known))
+        if held_out.any():
+            taught, asked = (
+                SomeRows(rows, self._event, i, code=codes[i]) for i in (labeled[~held_out], labeled[held_out])
+            )
+            epochs = self._best_epoch(new_classifier(), taught, asked, epochs, rng)
+        model = new_classifier()
+        net = self._train(model, transfer_loss, known, max_epochs=epochs, rng=rng, phase="train")
+        warn_if_interrupted(net, epochs)
         self.classes_ = classes
         probability = in_blocks(model, class_probabilities, rows, self._event)
         self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
@@ -350,24 +365,18 @@ class VAETransferClassifier(LatentClassifier):
                 vae, self._event, n_layers=n_layers, head=parts.make_head, n_classes=n_classes, freeze=self.freeze
             ).to(self._device)
 
-    def _train_classifier(
-        self,
-        model: TransferNet,
-        rows: NDArray[Any],
-        labeled: NDArray[np.int64],
-        codes: NDArray[np.int64],
-        held_out: NDArray[np.bool_],
-        rng: np.random.RandomState,
-    ) -> None:
-        def part(chosen: NDArray[np.bool_]) -> SomeRows:
-            return SomeRows(rows, self._event, labeled[chosen], code=codes[chosen])
+    def _n_epochs(self, n_labeled: int) -> int:
+        auto = auto_epochs(n_labeled, self.batch_size, STEPS, STEPS)
+        return auto if self.max_epochs == "auto" else min(auto, int(self.max_epochs))
 
-        known = part(~held_out)
-        auto = auto_epochs(len(known), self.batch_size, STEPS, MOST_EPOCHS)
-        epochs = auto if self.max_epochs == "auto" else min(auto, int(self.max_epochs))
-        early = {"held_out": part(held_out), "patience": PATIENCE} if held_out.any() else {}
-        net = self._train(model, transfer_loss, known, max_epochs=epochs, rng=rng, phase="train", **early)
+    def _best_epoch(
+        self, model: TransferNet, known: SomeRows, held_out: SomeRows, epochs: int, rng: np.random.RandomState
+    ) -> int:
+        """The number of epochs after which the loss on the labels held out is least."""
+        early = {"held_out": held_out, "patience": PATIENCE}
+        net = self._train(model, transfer_loss, known, max_epochs=epochs, rng=rng, phase="stop", **early)
         warn_if_interrupted(net, epochs)
+        return 1 + int(np.argmin([record["valid_loss"] for record in net.completed] or [0.0]))
 
     def _options(self) -> Options:
         return replace(super()._options(), rates={"features": self.encoder_lr})

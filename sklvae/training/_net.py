@@ -179,8 +179,7 @@ def train(
 ) -> Net:
     """Train `model` in place and return the net that did it.
 
-    With rows that are held out, training ends once their loss has not improved for `patience` epochs, and the
-    model is the best one.
+    With rows that are held out, training ends once their loss has not improved for `patience` epochs.
 
     Raises
     ------
@@ -193,7 +192,7 @@ def train(
         policy = torch.optim.lr_scheduler.CosineAnnealingLR
         callbacks.append(LRScheduler(policy, T_max=n_steps, step_every="batch", event_name=None))
     if held_out is not None:
-        callbacks.append(EarlyStopping(patience=patience, load_best=True))
+        callbacks.append(EarlyStopping(patience=patience))
     net = make_net(model, objective, max_epochs=max_epochs, options=options, callbacks=callbacks)
     net.train_split = None if held_out is None else predefined_split(held_out)
     with seeded(seed, options.device):

@@ -19,7 +19,7 @@ ESTIMATORS = [
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64),
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64, propagation="cluster"),
     M2Classifier(max_epochs=30, hidden_units=(32,), batch_size=64),
-    VAETransferClassifier(max_epochs=30, hidden_units=(32,), batch_size=64),
+    VAETransferClassifier(max_epochs=20, hidden_units=(32,), batch_size=64, lr=3e-3),
     GMDGMClassifier(max_epochs=10, hidden_units=(32,), batch_size=64, n_extra=1),
 ]
 

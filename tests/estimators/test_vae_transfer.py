@@ -70,22 +70,22 @@ def test_a_few_labels_are_enough(partly):
     assert {record["phase"] for record in model.history_} == {"pretrain", "train"}
 
 
-def test_pretraining_is_worth_more_than_the_labels_alone():
-    """The same network, once on an encoder that was trained on all rows, once on a random one."""
-    images, truth = DIGITS.images.astype(np.float32) / 16, DIGITS.target
-    labeled = np.concatenate([np.flatnonzero(truth == k)[:3] for k in range(10)])
+def test_pretraining_is_what_a_frozen_encoder_is_worth():
+    """A frozen encoder that was trained on all rows, against one that was not, under the same head."""
+    images, truth = DIGITS.images[:600].astype(np.float32) / 16, DIGITS.target[:600]
+    labeled = np.concatenate([np.flatnonzero(truth == k)[:4] for k in range(10)])
     settings = {"hidden_units": (64,), "n_latent": 10, "batch_size": 64, "random_state": 0}
     trained, random = (
-        VariationalAutoencoder(encoder="conv2", max_epochs=n, lr=lr, **settings).fit(images)
-        for n, lr in ((30, 1e-3), (1, 1e-9))
+        VariationalAutoencoder(max_epochs=n, lr=lr, **settings).fit(images.reshape(600, -1))
+        for n, lr in ((60, 1e-3), (1, 1e-9))
     )
     pretrained, scratch = (
-        VAETransferClassifier(vae=vae, max_epochs=100, random_state=0)
+        VAETransferClassifier(vae=vae, cut="latent", freeze=True, lr=1e-2, max_epochs=200, random_state=0)
         .fit(images[labeled], truth[labeled])
         .score(images, truth)
         for vae in (trained, random)
     )
-    assert pretrained > scratch + 0.03
+    assert pretrained > scratch + 0.05
 
 
 @pytest.mark.parametrize("freeze", [True, False])
@@ -200,23 +200,21 @@ def test_labels_are_held_out_of_each_class_where_there_are_enough(early_stopping
     codes = y[y >= 0]
     chosen = model._choose_held_out(model.classes_, codes, np.random.RandomState(0))
     assert np.bincount(codes[chosen], minlength=3).tolist() == [held_out // 3] * 3
-    assert ("valid_loss" in model.history_[-1]) == (held_out > 0)
+    assert any("valid_loss" in record for record in model.history_) == (held_out > 0)
 
 
-def test_early_stopping_ends_with_the_network_of_the_best_epoch(vae):
+def test_early_stopping_finds_the_number_of_epochs_for_all_labels(vae):
     """Labels that mean nothing: what is learned of them is worse and worse on those held out."""
     y = np.random.default_rng(0).integers(2, size=300)
-    settings = {"vae": vae, "early_stopping": True, "max_epochs": 200, "lr": 1e-2}
-    model = small(**settings).fit(IMAGES, y)
-    losses = [record["valid_loss"] for record in model.history_]
-    assert len(losses) == np.argmin(losses) + 1 + 20
-    held_out = np.zeros(300, dtype=bool)
-    for code in range(2):  # the estimator draws as `_choose_held_out` does, first of all
-        pass
-    held_out = model._choose_held_out(np.arange(2), y, np.random.RandomState(0))
-    probability = model.predict_proba(IMAGES[held_out])
-    expected = -np.log(probability[np.arange(held_out.sum()), y[held_out]]).mean()
-    np.testing.assert_allclose(expected, min(losses), rtol=0.02)
+    settings = {"vae": vae, "max_epochs": 200, "lr": 1e-2}
+    model = small(**settings, early_stopping=True).fit(IMAGES, y)
+    losses = [record["valid_loss"] for record in model.history_ if record["phase"] == "stop"]
+    best = np.argmin(losses) + 1
+    assert len(losses) == best + 20
+    assert [record["phase"] for record in model.history_] == ["stop"] * len(losses) + ["train"] * best
+    assert model.net_.max_epochs == best
+    whole = small(**settings, early_stopping=False).fit(IMAGES, y)
+    assert [record["phase"] for record in whole.history_] == ["train"] * 100  # 1000 steps
 
 
 def test_warm_start_trains_the_head_first_and_all_of_it_then(vae):
@@ -280,9 +278,7 @@ def test_it_searches_in_a_pipeline(partly):
 
 
 def test_the_top_k_accuracy_of_scikit_learn_takes_the_probabilities(fitted):
-    top = [
-        top_k_accuracy_score(TRUTH, fitted.predict_proba(IMAGES), k=k, labels=fitted.classes_) for k in (1, 3, 10)
-    ]
+    top = [top_k_accuracy_score(TRUTH, fitted.predict_proba(IMAGES), k=k, labels=fitted.classes_) for k in (1, 3, 10)]
     assert top[0] == fitted.score(IMAGES, TRUTH) < top[1] < top[2] == 1
     scorer = make_scorer(top_k_accuracy_score, k=3, response_method="predict_proba")
     assert scorer(fitted, IMAGES, TRUTH) == top[1]
