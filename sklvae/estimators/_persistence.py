@@ -44,8 +44,8 @@ class PersistenceMixin(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file, which `load` reads without running any code from it.
 
-        The file holds the network, the fitted attributes and the parameters, except that `callbacks`, which
-        matter in training only, are saved as None. It is written as a whole or not at all. Metadata requests
+        The file holds the networks, the fitted attributes and the parameters, except that `callbacks` and `vae`,
+        which matter in training only, are saved as None. It is written as a whole or not at all. Metadata requests
         are not saved.
 
         Parameters
