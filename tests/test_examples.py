@@ -50,7 +50,7 @@ def test_find_classes_names_what_it_found_and_leaves_a_picture(tmp_path):
 
 def test_transfer_compares_classifiers_of_one_vae_and_leaves_a_picture(tmp_path):
     printed = output_of("transfer.py", "--quick", "--output", tmp_path)
-    found = dict(re.findall(r"^([a-z ]+?) +([\d.]+)% +[\d.]+%$", printed, re.MULTILINE))
+    found = dict(re.findall(r"^([a-z -]+?) +([\d.]+)% +[\d.]+%$", printed, re.MULTILINE))
     assert list(found) == ["fine-tuned", "frozen", "convolutional head", "labeled rows alone"]
     assert float(found["fine-tuned"]) > 30  # chance is 10
     assert (tmp_path / "transfer.png").read_bytes()[:4] == b"\x89PNG"
