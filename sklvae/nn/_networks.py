@@ -122,13 +122,12 @@ def conv_decoder(
     torch.Size([5, 1, 7, 9])
     """
     shapes = grids(event, channels)
-    convolutions = []
+    layers = [*dense(n_latent, hidden_units[::-1], prod(shapes[-1])), nn.Unflatten(1, shapes[-1])]
     for (n_inputs, *_), (n, height, width) in pairwise(shapes[::-1]):
         odd = (height % 2, width % 2)
         up = nn.ConvTranspose2d(n_inputs, n, kernel_size=4, stride=2, padding=1, output_padding=odd)
-        convolutions += [nn.ReLU(), up]
-    last = shapes[-1]
-    return nn.Sequential(*dense(n_latent, hidden_units[::-1], prod(last)), nn.Unflatten(1, last), *convolutions)
+        layers += [nn.ReLU(), up]
+    return nn.Sequential(*layers)
 
 
 def grids(event: Event, channels: Sequence[int]) -> list[tuple[int, int, int]]:
