@@ -55,3 +55,11 @@ def test_centroids_compares_and_leaves_a_picture(tmp_path):
     assert min(map(float, accuracies.values())) > 20  # chance is 10
     assert re.search(r"centroids in use: \d+ of 20", printed)
     assert (tmp_path / "centroids.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_transfer_compares_classifiers_of_one_vae_and_leaves_a_picture(tmp_path):
+    printed = output_of("transfer.py", "--quick", "--output", tmp_path)
+    found = dict(re.findall(r"^([a-z -]+?) +([\d.]+)% +[\d.]+%$", printed, re.MULTILINE))
+    assert list(found) == ["fine-tuned", "frozen", "convolutional head", "labeled rows alone"]
+    assert float(found["fine-tuned"]) > 30  # chance is 10
+    assert (tmp_path / "transfer.png").read_bytes()[:4] == b"\x89PNG"

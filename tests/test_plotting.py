@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sklvae import INVALID, SKIP
 from sklvae.labeling import Answer, Query
-from sklvae.plotting import plot_centroids, plot_classes, plot_latent, plot_queries
+from sklvae.plotting import plot_centroids, plot_classes, plot_latent, plot_queries, plot_reconstructions
 
 
 def answer(number, label, x, confidence=1.0, round=0):
@@ -231,3 +231,29 @@ def test_each_row_shows_the_samples_nearest_to_a_centroid():
     assert [axes.get_ylabel() for axes in other.axes] == ["25%", "", "", "", "75%", "", "", ""]
     given = Figure()
     assert plot_centroids(Placed(), X, figure=given) is given
+
+
+class Halver:
+    """Decodes half of what it encodes."""
+
+    image_shape = (2, 3)
+
+    def transform(self, X):
+        return X / 2
+
+    def inverse_transform(self, Z):
+        return Z
+
+
+def test_a_reconstruction_is_under_its_original_on_the_same_scale():
+    X = np.arange(12.0).reshape(2, 6)
+    figure = plot_reconstructions(Halver(), X)
+    shown = np.array([axes.images[0].get_array() for axes in figure.axes])
+    np.testing.assert_allclose(shown[:2], X.reshape(2, 2, 3) / 11)
+    np.testing.assert_allclose(shown[2:], X.reshape(2, 2, 3) / 22)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["original", "", "decoded", ""]
+    assert plot_reconstructions(Halver(), X, image_shape=(3, 2)).axes[0].images[0].get_array().shape == (3, 2)
+    half = Figure().subfigures(1, 2)[0]
+    assert plot_reconstructions(Halver(), X, figure=half) is half
+    with pytest.raises(ValueError, match=r"image_shape \(4, 4\) does not fit"):
+        plot_reconstructions(Halver(), X, image_shape=(4, 4))

@@ -5,11 +5,13 @@ from ._cluster_label import ClusterLabelVAEClassifier
 from ._gmdgm import GMDGMClassifier
 from ._m2 import M2Classifier
 from ._vae import VariationalAutoencoder
+from ._vae_transfer import VAETransferClassifier
 
 __all__ = [
     "CentroidRegularizedClassifier",
     "ClusterLabelVAEClassifier",
     "GMDGMClassifier",
     "M2Classifier",
+    "VAETransferClassifier",
     "VariationalAutoencoder",
 ]

@@ -55,6 +55,13 @@ from ._persistence import PersistenceMixin
 
 __all__ = ["LatentEstimator", "auto_epochs", "warn_if_interrupted"]
 
+NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "mlp": (mlp_encoder, mlp_decoder),
+    "conv": (conv_encoder, conv_decoder),
+    "conv2": (partial(conv_encoder, channels=(16, 32)), partial(conv_decoder, channels=(16, 32))),
+}
+LEAST_SIDE = {"conv": 2, "conv2": 4}
+
 N_DRAWS = 16
 """Draws of z behind one value of `score_samples`."""
 
@@ -77,7 +84,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         "n_latent": at_least(1, int),
         "beta": at_least(0.0),
         "likelihood": one_of("auto", "bernoulli", "gaussian"),
-        "encoder": one_of("auto", "mlp", "conv") | Constraint(callable, "a module factory"),
+        "encoder": one_of("auto", "mlp", "conv", "conv2") | Constraint(callable, "a module factory"),
         "hidden_units": sequence_of_positive_int(0, np.inf, "a tuple of positive integers"),
         "image_shape": none
         | sequence_of_positive_int(2, 3, "(height, width) or (channels, height, width) of positive integers"),
@@ -220,11 +227,9 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             )
         previous = self._network_shape() if self.warm_start and hasattr(self, "net_") else None
         self._x_shape = sample_shape(X, rows)
-        self._event = event_shape(self.image_shape or self._x_shape)
         self._dtype = rows.dtype
-        self.likelihood_ = self._choose_likelihood(rows)
-        self._n_features_out = self.n_latent
-        asked = self._event, self.likelihood_, self.n_latent
+        asked = self._choose_network(rows)
+        self._event, self.likelihood_, self._n_features_out = asked
         if previous not in (None, asked):
             self.__dict__ = before  # the network stays usable
             raise ValueError(
@@ -232,6 +237,10 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
                 f"n_latent) = {previous}, got {asked}. Use warm_start=False."
             )
         return rows, rng
+
+    def _choose_network(self, rows: NDArray[Any]) -> tuple[tuple[int, ...], str, int]:
+        """Sample shape, likelihood and latent dimensions of a network for these rows."""
+        return event_shape(self.image_shape or self._x_shape), self._choose_likelihood(rows), self.n_latent
 
     def _network_shape(self) -> tuple[tuple[int, ...], str, int]:
         return self._event, self.likelihood_, self._model.n_latent
@@ -262,21 +271,31 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         if callable(self.encoder):
             module: nn.Module = self.encoder(self._event, n_outputs)
             return module
-        return (conv_encoder if self._is_conv() else mlp_encoder)(self._event, hidden_units, n_outputs)
+        encoder, _ = NETWORKS[self._network_kind()]
+        return encoder(self._event, hidden_units, n_outputs)
 
     def _build_decoder(self, n_inputs: int) -> nn.Module:
         """(B, n_inputs) -> (B, ...)."""
-        return (conv_decoder if self._is_conv() else mlp_decoder)(self._event, self.hidden_units, n_inputs)
+        _, decoder = NETWORKS[self._network_kind()]
+        return decoder(self._event, self.hidden_units, n_inputs)
 
-    def _is_conv(self) -> bool:
-        event = self._event
-        possible = len(event) == 3 and min(event[1:]) >= 2
-        if self.encoder == "conv" and not possible:
+    _for_images: ClassVar[str] = "conv"
+    """What the encoder "auto" is for images that are large enough."""
+
+    def _network_kind(self) -> str:
+        """The name of the networks in use: a key of `NETWORKS`."""
+        event, kind = self._event, self.encoder
+        if callable(kind) or kind == "mlp":
+            return "mlp"
+        wanted = self._for_images if kind == "auto" else kind
+        if len(event) == 3 and min(event[1:]) >= LEAST_SIDE[wanted]:
+            return str(wanted)
+        if kind != "auto":
             raise ValueError(
-                f'{type(self).__name__}: encoder="conv" needs images of at least 2 x 2, got samples of shape '
-                f'{event}. Give image_shape, or use encoder="mlp".'
+                f'{type(self).__name__}: encoder="{kind}" needs images of at least {LEAST_SIDE[kind]} x '
+                f'{LEAST_SIDE[kind]}, got samples of shape {event}. Give image_shape, or use encoder="mlp".'
             )
-        return self.encoder == "conv" or (self.encoder == "auto" and possible)
+        return "mlp"
 
     def _build_observation(self, rows: NDArray[Any] | None) -> BernoulliLikelihood | GaussianLikelihood:
         if self.likelihood_ == "bernoulli":
@@ -295,10 +314,11 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         max_epochs: int,
         rng: np.random.RandomState,
         phase: str,
+        **early: Any,
     ) -> Net:
-        """Train a phase; record its epochs in `history_` and its net in `net_`."""
+        """Train a phase; record its epochs in `history_` and its net in `net_`. `early` may stop it, see `train`."""
         seed, options = fresh_seed(rng), self._options()
-        self.net_ = train(model, objective, rows, max_epochs=max_epochs, seed=seed, options=options)
+        self.net_ = train(model, objective, rows, max_epochs=max_epochs, seed=seed, options=options, **early)
         for epoch in self.net_.completed:
             record = {name: value for name, value in epoch.items() if name in TERMS}
             self.history_.append({"phase": phase, "epoch": len(self.history_) + 1, **record})
@@ -335,4 +355,4 @@ def standard_draws(n_latent: int) -> NDArray[np.float64]:
     return np.concatenate([half, -half]) / np.sqrt((half**2).mean(axis=0))
 
 
-TERMS = ("train_loss", "reconstruction", "kl", "bound", "cross_entropy", "held", "dur")
+TERMS = ("train_loss", "reconstruction", "kl", "bound", "cross_entropy", "held", "valid_loss", "dur")

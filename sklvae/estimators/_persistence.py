@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from uuid import uuid4
 
 import numpy as np
@@ -32,6 +32,11 @@ NOT_SAVED = {"net_", "_device", "_metadata_request"}
 class PersistenceMixin(ABC):
     """`save` and `load`, for every estimator that can build its network without training it."""
 
+    _for_fit_only: ClassVar[tuple[str, ...]] = ("callbacks",)
+    """Parameters that are saved as None."""
+    _parts: ClassVar[dict[str, type[PersistenceMixin]]] = {}
+    """Fitted attributes that are estimators of this library, saved with it."""
+
     @abstractmethod
     def _untrained_net(self, state: Mapping[str, Tensor]) -> Net:
         """The net of this estimator, whose module has the parameters and buffers that `state` names."""
@@ -39,8 +44,8 @@ class PersistenceMixin(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file, which `load` reads without running any code from it.
 
-        The file holds the network, the fitted attributes and the parameters, except that `callbacks`, which
-        matter in training only, are saved as None. It is written as a whole or not at all. Metadata requests
+        The file holds the networks, the fitted attributes and the parameters, except that `callbacks` and `vae`,
+        which matter in training only, are saved as None. It is written as a whole or not at all. Metadata requests
         are not saved.
 
         Parameters
@@ -107,9 +112,8 @@ class PersistenceMixin(ABC):
     def _packed(self) -> tuple[dict[str, str], Arrays]:
         """The header and the arrays of a file."""
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
-        fitted = {k: v for k, v in vars(self).items() if k not in params and k not in NOT_SAVED}
-        if "callbacks" in params:
-            params["callbacks"] = None
+        fitted = {k: v for k, v in vars(self).items() if k not in {*params, *self._parts, *NOT_SAVED}}
+        params |= {name: None for name in self._for_fit_only if name in params}
         state = self.net_.module_.model.state_dict()  # type: ignore[attr-defined]
         arrays = {NET + name: tensor.cpu().numpy() for name, tensor in state.items()}
         metadata = {
@@ -120,6 +124,10 @@ class PersistenceMixin(ABC):
             "params": json.dumps({k: self._pack(k, v, arrays) for k, v in params.items()}),
             "fitted": json.dumps({k: self._pack(k, v, arrays) for k, v in fitted.items()}),
         }
+        for name in self._parts:
+            header, part = getattr(self, name)._packed()
+            metadata[name] = json.dumps(header)
+            arrays |= {f"{name}.{key}": array for key, array in part.items()}
         return metadata, arrays
 
     def _pack(self, name: str, value: Any, arrays: Arrays) -> Any:
@@ -144,6 +152,9 @@ class PersistenceMixin(ABC):
         estimator = cls(**params | replaced)
         for name, value in fitted.items():
             setattr(estimator, name, value)
+        for name, kind in cls._parts.items():
+            part = {k.removeprefix(f"{name}."): v for k, v in arrays.items() if k.startswith(f"{name}.")}
+            setattr(estimator, name, kind._unpacked(json.loads(metadata[name]), part, **replaced))
         state = {k.removeprefix(NET): torch.from_numpy(v) for k, v in arrays.items() if k.startswith(NET)}
         net = estimator._untrained_net(state)
         try:

@@ -6,6 +6,7 @@ from ._classified import ClassifiedVAE
 from ._likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ._networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
 from ._resnet import ResNet
+from ._transfer import TransferNet, convolutional_head, cut_encoder, feedforward_head, weighted_layers
 from ._vae import VAE
 
 __all__ = [
@@ -19,8 +20,13 @@ __all__ = [
     "ClassifiedVAE",
     "GaussianLikelihood",
     "ResNet",
+    "TransferNet",
     "conv_decoder",
     "conv_encoder",
+    "convolutional_head",
+    "cut_encoder",
+    "feedforward_head",
     "mlp_decoder",
     "mlp_encoder",
+    "weighted_layers",
 ]

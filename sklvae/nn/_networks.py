@@ -64,69 +64,74 @@ def mlp_decoder(event: Event, hidden_units: Sequence[int], n_latent: int) -> nn.
     return nn.Sequential(*dense(n_latent, hidden_units[::-1], prod(event)), nn.Unflatten(1, tuple(event)))
 
 
-def conv_encoder(event: Event, hidden_units: Sequence[int], n_outputs: int, n_channels: int = 16) -> nn.Sequential:
-    """One down-sampling convolution, then dense layers (cluster-label paper, Section 3.2).
+def conv_encoder(
+    event: Event, hidden_units: Sequence[int], n_outputs: int, channels: Sequence[int] = (16,)
+) -> nn.Sequential:
+    """Down-sampling convolutions, then dense layers.
+
+    One convolution is the cluster-label paper's network (Section 3.2), two are the VAE-transfer paper's (Section 4).
 
     Parameters
     ----------
     event : sequence of int
-        ``(channels, height, width)`` of one sample, height and width at least 2.
+        ``(channels, height, width)`` of one sample; each convolution halves height and width, which must be at
+        least 2 for one, 4 for two, and so on.
     hidden_units : sequence of int
         Widths of the dense hidden layers; may be empty.
     n_outputs : int
         Width of the output: 2 ``n_latent`` for q(z|x), K for logits of q(y|x).
-    n_channels : int, default=16
-        Channels of the convolution.
+    channels : sequence of int, default=(16,)
+        Channels of each convolution.
 
     Examples
     --------
     >>> import torch
     >>> from sklvae.nn import conv_encoder
-    >>> conv_encoder((1, 7, 9), [32], 4)(torch.zeros(5, 1, 7, 9)).shape
+    >>> conv_encoder((1, 7, 9), [32], 4, channels=(8, 16))(torch.zeros(5, 1, 7, 9)).shape
     torch.Size([5, 4])
     """
-    channels, height, width = event
-    return nn.Sequential(
-        nn.Conv2d(channels, n_channels, kernel_size=4, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Flatten(),
-        *dense(n_channels * (height // 2) * (width // 2), hidden_units, n_outputs),
-    )
+    convolutions = [
+        layer
+        for n_inputs, n in pairwise([event[0], *channels])
+        for layer in (nn.Conv2d(n_inputs, n, kernel_size=4, stride=2, padding=1), nn.ReLU())
+    ]
+    return nn.Sequential(*convolutions, nn.Flatten(), *dense(prod(grids(event, channels)[-1]), hidden_units, n_outputs))
 
 
-def conv_decoder(event: Event, hidden_units: Sequence[int], n_latent: int, n_channels: int = 16) -> nn.Sequential:
-    """Dense layers, then one up-sampling transposed convolution: the mirror of `conv_encoder`.
+def conv_decoder(
+    event: Event, hidden_units: Sequence[int], n_latent: int, channels: Sequence[int] = (16,)
+) -> nn.Sequential:
+    """Dense layers, then up-sampling transposed convolutions: the mirror of `conv_encoder`.
 
     Parameters
     ----------
     event : sequence of int
-        ``(channels, height, width)`` of one sample, height and width at least 2.
+        ``(channels, height, width)`` of one sample, as for `conv_encoder`.
     hidden_units : sequence of int
         Widths of the dense hidden layers, in the order of the encoder; may be empty.
     n_latent : int
         Width of the input: the latent dimensions, plus K where the decoder sees y.
-    n_channels : int, default=16
-        Channels of the convolution.
+    channels : sequence of int, default=(16,)
+        Channels of each convolution, in the order of the encoder.
 
     Examples
     --------
     >>> import torch
     >>> from sklvae.nn import conv_decoder
-    >>> conv_decoder((1, 7, 9), [32], 2)(torch.zeros(5, 2)).shape
+    >>> conv_decoder((1, 7, 9), [32], 2, channels=(8, 16))(torch.zeros(5, 2)).shape
     torch.Size([5, 1, 7, 9])
     """
-    channels, height, width = event
-    grid = (n_channels, height // 2, width // 2)
-    return nn.Sequential(
-        *dense(n_latent, hidden_units[::-1], prod(grid)),
-        nn.ReLU(),
-        nn.Unflatten(1, grid),
-        nn.ConvTranspose2d(
-            n_channels,
-            channels,
-            kernel_size=4,
-            stride=2,
-            padding=1,
-            output_padding=(height % 2, width % 2),
-        ),
-    )
+    shapes = grids(event, channels)
+    layers = [*dense(n_latent, hidden_units[::-1], prod(shapes[-1])), nn.Unflatten(1, shapes[-1])]
+    for (n_inputs, *_), (n, height, width) in pairwise(shapes[::-1]):
+        odd = (height % 2, width % 2)
+        up = nn.ConvTranspose2d(n_inputs, n, kernel_size=4, stride=2, padding=1, output_padding=odd)
+        layers += [nn.ReLU(), up]
+    return nn.Sequential(*layers)
+
+
+def grids(event: Event, channels: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Shape of an image, and of its maps after each convolution that halves them."""
+    _, height, width = event
+    halved = [(n, height >> i, width >> i) for i, n in enumerate(channels, start=1)]
+    return [(event[0], height, width), *halved]

@@ -4,6 +4,7 @@ from ._centroids import centroid_loss, centroid_penalty, draw_evenly, responsibi
 from ._class_elbo import class_elbo, classless_loss, labeled_bound, m2_loss, started_loss, unlabeled_bound
 from ._cluster_label import cluster_label_loss
 from ._elbo import ElboTerms, beta_vae_loss, elbo
+from ._transfer import transfer_loss
 
 __all__ = [
     "ElboTerms",
@@ -20,5 +21,6 @@ __all__ = [
     "responsibilities",
     "settle",
     "started_loss",
+    "transfer_loss",
     "unlabeled_bound",
 ]

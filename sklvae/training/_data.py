@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-__all__ = ["IndexBatches", "Rows", "WithLabeled", "to_batch"]
+__all__ = ["IndexBatches", "Rows", "SomeRows", "WithLabeled", "to_batch"]
 
 
 def to_batch(x: NDArray[Any], event: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -62,6 +62,32 @@ class Rows(Dataset[dict[str, Tensor]]):
         read = np.empty((len(rows), *self.x.shape[1:]), dtype=self.x.dtype)
         read[order] = self.x[rows[order]]
         return read
+
+
+class SomeRows(Rows):
+    """A choice of the rows of `x`, which are not copied; the columns are of the chosen rows alone.
+
+    Parameters
+    ----------
+    x, event
+        As in `Rows`.
+    chosen : ndarray of shape (n_chosen,), int64
+        Rows of `x`.
+    **columns : ndarray of shape (n_chosen, ...)
+        Further keyword arguments of the objective.
+    """
+
+    def __init__(
+        self, x: NDArray[Any], event: Sequence[int], chosen: NDArray[np.int64], **columns: NDArray[Any]
+    ) -> None:
+        super().__init__(x, event, **columns)
+        self.chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def _read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        return super()._read(self.chosen[rows])
 
 
 class WithLabeled(Rows):

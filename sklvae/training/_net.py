@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, LRScheduler, ProgressBar
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, ProgressBar
+from skorch.helper import predefined_split
 from torch import Tensor, nn
 
 from ._data import IndexBatches, Rows
@@ -46,6 +47,8 @@ class Options:
     """None leaves it to the optimizer."""
     undecayed: str = ""
     """Pattern of the names of parameters that are spared the weight decay."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Learning rates of submodules of the model, by name; `lr` is that of all others."""
 
 
 class WithObjective(nn.Module):
@@ -61,23 +64,25 @@ class WithObjective(nn.Module):
 
 
 class TermMeans(Callback):
-    """Records the mean of each term over an epoch, in nats per sample."""
+    """Records the mean of each term over an epoch, and the loss of the rows that are held out, in nats per sample."""
 
     def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Start with empty sums."""
-        self.n_samples = 0
+        self.n_samples = {True: 0, False: 0}
         self.sums: dict[str, Tensor | float] = {}
 
     def on_batch_end(self, net: Net, y_pred: dict[str, Tensor], training: bool, **kwargs: Any) -> None:
         """Add a batch."""
-        self.n_samples += len(y_pred["loss"])
-        for name, term in y_pred.items():
+        self.n_samples[training] += len(y_pred["loss"])
+        terms = y_pred if training else {"valid_loss": y_pred["loss"]}
+        for name, term in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + term.detach().sum()
 
     def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
-        """Write the means to the history; the loss under skorch's own name for it."""
+        """Write the means to the history; the losses under skorch's own names for them."""
         for name, total in self.sums.items():
-            net.history.record("train_loss" if name == "loss" else name, float(total) / self.n_samples)
+            mean = float(total) / self.n_samples[name != "valid_loss"]
+            net.history.record("train_loss" if name == "loss" else name, mean)
 
 
 class EachEpoch(Callback):
@@ -167,19 +172,22 @@ def make_net(
 ) -> Net:
     """Put a net around `model`, not yet initialized; `callbacks` beside those of the options."""
     optimizer = options.optimizer
+    groups = [(f"model.{name}.*", {"lr": rate}) for name, rate in options.rates.items()]
     decay: dict[str, Any] = {}
     if options.weight_decay is not None:
         decay["optimizer__weight_decay"] = options.weight_decay
     if options.weight_decay and options.undecayed:
-        decay["optimizer__param_groups"] = [(options.undecayed, {"weight_decay": 0.0})]
+        groups.append((options.undecayed, {"weight_decay": 0.0}))
     return Net(
         WithObjective(model, objective),
         criterion=nn.Identity,
         optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
+        optimizer__param_groups=groups,
         lr=options.lr,
         max_epochs=max_epochs,
         batch_size=options.batch_size,
         iterator_train=IndexBatches,
+        iterator_valid=IndexBatches,
         train_split=None,
         callbacks=[*callbacks, *(options.callbacks or [])],
         verbose=options.verbose,
@@ -198,8 +206,12 @@ def train(
     seed: int,
     options: Options,
     each_epoch: Callable[[int], dict[str, Any]] | None = None,
+    held_out: Rows | None = None,
+    patience: int = 0,
 ) -> Net:
     """Train `model` in place and return the net that did it; `each_epoch` is called as in `EachEpoch`.
+
+    With rows that are held out, training ends once their loss has not improved for `patience` epochs.
 
     Raises
     ------
@@ -211,7 +223,11 @@ def train(
         n_steps = max_epochs * len(IndexBatches(rows, options.batch_size))
         policy = torch.optim.lr_scheduler.CosineAnnealingLR
         callbacks.append(LRScheduler(policy, T_max=n_steps, step_every="batch", event_name=None))
+    if held_out is not None:
+        callbacks.append(EarlyStopping(patience=patience))
     net = make_net(model, objective, max_epochs=max_epochs, options=options, callbacks=callbacks)
+    net.train_split = None if held_out is None else predefined_split(held_out)
     with seeded(seed, options.device):
         net.fit(rows)
+    net.train_split = None  # the net goes on without the rows
     return net

@@ -11,6 +11,7 @@ from sklvae import (
     ClusterLabelVAEClassifier,
     GMDGMClassifier,
     M2Classifier,
+    VAETransferClassifier,
     VariationalAutoencoder,
 )
 
@@ -19,6 +20,7 @@ ESTIMATORS = [
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64),
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64, propagation="cluster"),
     M2Classifier(max_epochs=30, hidden_units=(32,), batch_size=64),
+    VAETransferClassifier(max_epochs=20, hidden_units=(32,), batch_size=64, lr=3e-3),
     GMDGMClassifier(max_epochs=10, hidden_units=(32,), batch_size=64, n_extra=1),
     CentroidRegularizedClassifier(max_epochs=6, lr=0.01, module_params={"hidden_units": (32,)}, batch_size=16),
 ]

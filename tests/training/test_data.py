@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklvae.training import Rows
+from sklvae.training import Rows, SomeRows
 from sklvae.training._data import IndexBatches, to_batch
 
 
@@ -89,3 +89,18 @@ def test_pixels_are_fractions_of_the_brightest_and_fill_the_event_row_by_row(pix
 def test_the_memory_layout_of_the_data_does_not_matter(order):
     x = np.asarray(np.random.default_rng(0).random((5, 6)), order=order)
     torch.testing.assert_close(to_batch(x, (2, 3), torch.float64), torch.tensor(x.reshape(5, 2, 3)))
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_chosen_rows_are_read_in_the_order_asked_for_and_not_before(on_disk, tmp_path):
+    x = np.arange(40, dtype=np.uint8).reshape(10, 4)
+    if on_disk:
+        np.save(tmp_path / "x.npy", x)
+        x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    chosen = np.array([7, 2, 9])
+    rows = SomeRows(x, (2, 2), chosen, code=np.array([0, 1, 2]))
+    assert len(rows) == 3
+    assert rows.x is x
+    batch = rows[np.array([2, 0])]
+    np.testing.assert_allclose(batch["x"] * 255, x[[9, 7]].reshape(2, 2, 2), rtol=1e-6)
+    assert batch["code"].tolist() == [2, 0]

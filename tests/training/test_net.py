@@ -282,3 +282,57 @@ def test_seeds_come_from_the_random_state_and_differ():
     draws = [[fresh_seed(rng) for _ in range(50)] for rng in (np.random.RandomState(0), np.random.RandomState(0))]
     assert draws[0] == draws[1]
     assert len(set(draws[0])) == 50
+
+
+def test_a_submodule_has_a_learning_rate_of_its_own():
+    """The first step of plain gradient descent, once for each rate."""
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = linear((0.5, 0.5)), linear((0.5, 0.5))
+
+        def forward(self, x):
+            return self.first(x) + self.second(x)
+
+    x, target = regression()
+    model = Two()
+    settings = options(batch_size=48, optimizer="sgd", lr=0.1, rates={"first": 0.01})
+    train(model, squared_error, Rows(x, (2,), target=target), max_epochs=1, seed=0, options=settings)
+    gradient = (2 * (x @ [1.0, 1.0] - target)[:, None] * x).mean(axis=0)
+    np.testing.assert_allclose(model.first.weight.detach()[0], 0.5 - 0.01 * gradient, rtol=1e-5)
+    np.testing.assert_allclose(model.second.weight.detach()[0], 0.5 - 0.1 * gradient, rtol=1e-5)
+
+
+def test_rows_that_are_held_out_end_training_once_their_loss_rises():
+    """The rows held out want the opposite of what is trained on: the first epoch is the best."""
+    x, target = regression()
+    held_out = Rows(x, (2,), target=-target)
+    model = linear()
+    settings = options(batch_size=48, optimizer="sgd", lr=0.1)
+    net = train(
+        model,
+        squared_error,
+        Rows(x, (2,), target=target),
+        max_epochs=50,
+        seed=0,
+        options=settings,
+        held_out=held_out,
+        patience=3,
+    )
+    assert len(net.completed) == 4
+    assert not net.interrupted_
+    last = np.mean((x @ model.weight.detach().numpy()[0] + target) ** 2)
+    np.testing.assert_allclose(net.completed[-1]["valid_loss"], last, rtol=1e-5)
+    assert net.train_split is None  # the net goes on without the rows
+
+
+def test_rows_that_are_held_out_are_not_trained_on():
+    x, target = regression()
+    settings = options(batch_size=16, optimizer="sgd", lr=0.01)
+    models = linear(), linear()
+    for model, held_out in zip(models, (None, Rows(x, (2,), target=target)), strict=True):
+        early = {} if held_out is None else {"held_out": held_out, "patience": 9}
+        net = train(model, squared_error, Rows(x, (2,), target=target), max_epochs=1, seed=0, options=settings, **early)
+        assert ("valid_loss" in net.completed[0]) == (held_out is not None)
+    assert torch.equal(models[0].weight, models[1].weight)
