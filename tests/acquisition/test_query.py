@@ -24,7 +24,7 @@ from sklvae.acquisition import (
     strategy,
 )
 
-DRAWN = {"random", "badge", "power_entropy", "power_bald"}
+DRAWN = ["random", "badge", "power_entropy", "power_bald"]
 """Another seed, another batch; where k-means starts matters less."""
 
 
