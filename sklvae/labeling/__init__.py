@@ -4,6 +4,7 @@ from ._answers import INVALID, SKIP, Answer, Oracle, OracleError, consult, read_
 from ._clusters import Cluster, find_clusters
 from ._confidence import confidence_of
 from ._console import ConsoleOracle
+from ._label_studio import LabelStudioFiles
 from ._majority import MajorityOracle
 from ._oracles import MemoizingOracle, SimulatedOracle
 from ._proposals import undecided_rows
@@ -17,6 +18,7 @@ __all__ = [
     "Answer",
     "Cluster",
     "ConsoleOracle",
+    "LabelStudioFiles",
     "MajorityOracle",
     "MemoizingOracle",
     "Oracle",

@@ -35,9 +35,9 @@ class ConsoleOracle:
 
     An answer is a line: the number or the name of a class, with ``~`` (fairly sure, 0.8), ``~~`` (a guess, 0.5) or a
     percentage after it; ``+ name`` adds a class; ``=`` agrees with the model's guess; ``x`` is no valid class; an empty
-    line skips; ``u`` takes the last answer back, as long as the round is not handed over. Of classes that are numbers
-    and of numbers of classes, the class comes first. At an interrupt (Ctrl-C) or the end of the input (Ctrl-D), the
-    answers of the round are handed over before the exception.
+    line skips; ``u`` takes the last answer back, as long as the round is not handed over. Where the name of a class is a
+    number, numbers are names only. At an interrupt (Ctrl-C) or the end of the input (Ctrl-D), the answers of the round
+    are handed over before the exception.
 
     Parameters
     ----------
@@ -98,6 +98,11 @@ class ConsoleOracle:
         """Every answer that stands, in order."""
         return list(self._desk.answers)
 
+    @property
+    def _numeric(self) -> bool:
+        """Whether a number is the name of a class, and cannot count classes."""
+        return any(str(label).isdecimal() for label in self._desk.classes)
+
     def _replies(self, queries: QueryBatch) -> Iterator[Answer]:
         desk, failure = self._desk, None
         desk.put(queries)
@@ -150,7 +155,7 @@ class ConsoleOracle:
         name, confidence = _confidence(text)
         if name in names:
             return self._desk.classes[names.index(name)], confidence
-        if name.isdecimal() and 1 <= int(name) <= len(names):
+        if name.isdecimal() and 1 <= int(name) <= len(names) and not self._numeric:
             return self._desk.classes[int(name) - 1], confidence
         raise ValueError(f"{text!r} is no class.")
 
@@ -171,7 +176,8 @@ class ConsoleOracle:
         if query.suggestion is not None:
             label, probability = query.suggestion
             self.console.print(f"The model's guess: [bold]{escape(str(label))}[/] ({probability:.0%}), = agrees")
-        classes = [Text.assemble((f"{i}", "dim"), " ", (str(c), "bold")) for i, c in enumerate(desk.classes, start=1)]
+        numbers = ["" if self._numeric else f"{i} " for i in range(1, len(desk.classes) + 1)]
+        classes = [Text.assemble((n, "dim"), (str(c), "bold")) for n, c in zip(numbers, desk.classes, strict=True)]
         self.console.print(Columns(classes, padding=(0, 3)) if classes else "No classes yet: + name adds the first.")
         if len(desk.answers) == 0:
             self.console.print(HELP, style="dim")
