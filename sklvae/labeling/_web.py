@@ -28,7 +28,9 @@ __all__ = ["WebOracle"]
 TICK = 0.1
 """Seconds between two looks at whether the server still runs and the patience still lasts."""
 
-LAST_WORD_SECONDS = 1.0
+LAST_WORD_SECONDS, GONE_SECONDS = 1.0, 0.3
+"""How long the end waits for a page to hear of it, and after what silence there is no page."""
+
 FRAME_HEIGHT = 760
 
 
@@ -86,6 +88,8 @@ class WebOracle:
         If a parameter is wrong, or questions do not fit X, `image_shape` or `feature_names`.
     OSError
         If the port is taken.
+    RuntimeError
+        If it is closed in the middle of a round, or asked by two fits at the same time.
     TimeoutError
         If nobody answers for `timeout` seconds.
 
@@ -171,6 +175,8 @@ class WebOracle:
         self._waiting = True
         try:
             while not self._desk.settled(self.review, TICK):
+                if self._service.url is None:
+                    raise RuntimeError("the WebOracle was closed before its last question")
                 self._service.start()  # again, if it has broken down
                 quiet = time.monotonic() - self._desk.active
                 if self._desk.phase == "asking" and quiet > self.timeout:
@@ -213,7 +219,7 @@ class _Service:
         self.page.told = False
         self.page.desk.turn(phase)
         until = time.monotonic() + LAST_WORD_SECONDS
-        while not self.page.told and time.monotonic() < min(until, self.page.seen + LAST_WORD_SECONDS):
+        while not self.page.told and time.monotonic() < min(until, self.page.seen + GONE_SECONDS):
             time.sleep(0.02)
         self.page.closing = True
         self.server.stop()

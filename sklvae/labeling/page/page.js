@@ -7,6 +7,7 @@ const at = (id) => document.getElementById(id);
 let state = null;
 let pending = null;  // what was said but not yet acknowledged
 let busy = false;
+let away = false;  // whether the server does not answer
 let shown = null;  // what the person looks at: a phase, or the key of a question
 
 function element(tag, properties = {}, ...children) {
@@ -33,26 +34,30 @@ const ended = () => state !== null && ["done", "stopped"].includes(state.phase);
 async function follow() {
   for (;;) {
     try {
-      const version = state ? state.version : "none";
+      const version = state && !away ? state.version : "none";
       const response = await fetch(`state/${version}`, {signal: AbortSignal.timeout(LEAVE_MS)});
       if (!response.ok) throw new Error(response.status);
+      away = false;
       take(await response.json());
       await resend();
       if (ended()) await sleep(RETRY_MS);  // lets the server end
     } catch {
-      if (!ended()) offline();
+      if (ended()) away = true;
+      else offline();
       await sleep(RETRY_MS);
     }
   }
 }
 
 function take(next) {
-  state = next;
   at("trouble").hidden = true;
+  if (state && state.version === next.version) return;  // nothing moves under a finger or a focus
+  state = next;
   render();
 }
 
 function offline() {
+  away = true;
   const said = pending ? " Your last answer is not saved yet; it is sent as soon as the server is back." : "";
   at("trouble").textContent = `The program does not answer. This page goes on trying.${said}`;
   at("trouble").hidden = false;
