@@ -34,10 +34,10 @@ class ConsoleOracle:
     """Asks a person in a terminal; pictures are drawn with half blocks.
 
     An answer is a line: the number or the name of a class, with ``~`` (fairly sure, 0.8), ``~~`` (a guess, 0.5) or a
-    percentage after it; ``+ name`` adds a class; ``=`` agrees with the model's guess; ``x`` is no valid class; an empty
-    line skips; ``u`` takes the last answer back, as long as the round is not handed over. Where the name of a class is a
-    number, numbers are names only. At an interrupt (Ctrl-C) or the end of the input (Ctrl-D), the answers of the round
-    are handed over before the exception.
+    percentage after it; ``+ name`` adds a class; ``=`` agrees with the model's guess; ``x`` is no valid class; an
+    empty line skips; ``u`` takes the last answer back, as long as the round is not handed over. Where the name of a
+    class is a number, numbers are names only. At an interrupt (Ctrl-C) or the end of the input (Ctrl-D), the answers
+    of the round are handed over before the exception.
 
     Parameters
     ----------

@@ -140,7 +140,7 @@ class Display:
         """An image as a PNG file."""
         return png_of(self.pixels(x))
 
-    def features(self, query: Query, n_features: int = 12) -> list[Feature]:
+    def features(self, query: Query, n_features: int = 10) -> list[Feature]:
         """The columns in which a row deviates most from the mean of X, most first; without X the first ones."""
         x = np.asarray(query.x, dtype=float).ravel()
         if self.rows is None:

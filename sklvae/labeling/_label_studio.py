@@ -24,8 +24,8 @@ from ._queries import Query, QueryBatch
 __all__ = ["LabelStudioFiles"]
 
 NO_CLASS = "no valid class"
-TICK = 1.0
-"""Seconds between two looks for the export."""
+TICK, WRITING_SECONDS = 1.0, 3.0
+"""Seconds between two looks for the export, and those in which a new file may still be half written."""
 
 PICTURE_PIXELS, GAP = 280, 8
 WHITE = 255
@@ -120,6 +120,8 @@ class LabelStudioFiles:
         """Read an export: the answer to each task that has one, by the key of the task."""
         try:
             tasks = json.loads(Path(path).read_text(encoding="utf-8"))
+            if not isinstance(tasks, list):
+                raise TypeError("it is no list")
             annotations = {task["data"]["key"]: task["annotations"] for task in tasks}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
@@ -132,7 +134,7 @@ class LabelStudioFiles:
         path, keys = folder / "export.json", [key_of(query) for query in queries]
         until = time.monotonic() + self.timeout
         while True:
-            answers = self.read(path) if _written(path) else {}
+            answers = self._so_far(path)
             missing = [key for key in keys if key not in answers]
             if not missing or time.monotonic() >= until:
                 break
@@ -140,10 +142,21 @@ class LabelStudioFiles:
         for key in keys:
             if key not in answers:
                 raise TimeoutError(
-                    f"{len(missing)} of {len(keys)} tasks have no annotation in {path}. Label or skip them, export, and "
-                    "fit again with the same random_state: nothing is asked twice"
+                    f"{len(missing)} of {len(keys)} tasks have no annotation in {path}. Label or skip them, export, "
+                    "and fit again with the same random_state: nothing is asked twice"
                 )
             yield answers[key]
+
+    def _so_far(self, path: Path) -> dict[str, Answer]:
+        """What the export says, and nothing while it is missing or just being written."""
+        try:
+            return self.read(path)
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            if time.time() - path.stat().st_mtime < WRITING_SECONDS:
+                return {}
+            raise
 
     def _answer(self, annotation: dict[str, Any]) -> Answer:
         if annotation.get("was_cancelled"):
@@ -196,7 +209,9 @@ class LabelStudioFiles:
         question = _enlarged(_rgb(self._display.pixels(query.x)), PICTURE_PIXELS)
         height = len(question)
         columns = [question]
-        near = [] if self._display.rows is None else self._display.rows[self._display.neighbors(query)]
+        near: Sequence[NDArray[Any]] = (
+            [] if self._display.rows is None else list(self._display.rows[self._display.neighbors(query)])
+        )
         for upper, lower in zip(near[::2], near[1::2], strict=False):
             pair = [_enlarged(_rgb(self._display.pixels(x)), (height - GAP) // 2) for x in (upper, lower)]
             column = np.full((height, pair[0].shape[1], 3), WHITE, np.uint8)
@@ -216,17 +231,6 @@ def _keys(folder: Path) -> list[str] | None:
     """Keys of the tasks in a round's folder; None if it has none."""
     path = folder / "tasks.json"
     return [task["data"]["key"] for task in json.loads(path.read_text("utf-8"))] if path.exists() else None
-
-
-def _written(path: Path) -> bool:
-    """Whether a file is there, and is not just being written: JSON that ends."""
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    except ValueError:
-        return time.time() - path.stat().st_mtime > 2 * TICK  # old and broken: read it, which says so
-    return True
 
 
 def _rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ GRAY, RGB = 0, 2
 
 
 def png_of(pixels: NDArray[Any]) -> bytes:
-    """A PNG file of uint8 pixels, (height, width) or (height, width, 3).
+    r"""A PNG file of uint8 pixels, (height, width) or (height, width, 3).
 
     References
     ----------
@@ -26,7 +26,7 @@ def png_of(pixels: NDArray[Any]) -> bytes:
     --------
     >>> import numpy as np
     >>> png_of(np.zeros((2, 3), np.uint8))[:8]
-    b'\\x89PNG\\r\\n\\x1a\\n'
+    b'\x89PNG\r\n\x1a\n'
     """
     height, width = pixels.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, 8, GRAY if pixels.ndim == 2 else RGB, 0, 0, 0)

@@ -125,7 +125,9 @@ class WebOracle:
             if not number >= least:
                 raise ValueError(f"WebOracle: {name} must be >= {least}, got {number!r}.")
         if token is not None and not re.fullmatch(r"[\w-]{16,}", token, re.ASCII):
-            raise ValueError(f"WebOracle: token must be at least 16 letters, digits, - or _, got {len(token)} characters.")
+            raise ValueError(
+                f"WebOracle: token must be at least 16 letters, digits, - or _, got {len(token)} characters."
+            )
         self.timeout, self.review, self.show = timeout, review, show or show_page
         self._desk = Desk(classes, new_classes)
         self._display = Display(X, image_shape, feature_names, owner="WebOracle")

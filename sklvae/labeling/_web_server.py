@@ -50,7 +50,8 @@ class Server:
         except OSError as error:
             self._socket.close()
             raise OSError(
-                f"WebOracle: port {port} of {ADDRESS} cannot be had ({error}). Give another port, or 0 for any free one."
+                f"WebOracle: port {port} of {ADDRESS} cannot be had ({error}). "
+                "Give another port, or 0 for any free one."
             ) from error
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(

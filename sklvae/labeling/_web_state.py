@@ -31,7 +31,9 @@ def state_of(desk: Desk, display: Display, budget: int | None, review: float) ->
             "answered": len(desk.answers),
             "left": None if budget is None else max(0, budget - len(desk.answers)),
             "guesses": {"right": right, "judged": judged},
-            "counts": [{"name": _name(label), "n": n, "is_class": Answer(label).is_label} for label, n in desk.counts()],
+            "counts": [
+                {"name": _name(label), "n": n, "is_class": Answer(label).is_label} for label, n in desk.counts()
+            ],
             "undo": desk.last,
             "question": None,
             "said": [],
@@ -39,9 +41,7 @@ def state_of(desk: Desk, display: Display, budget: int | None, review: float) ->
         if desk.question is not None:
             state["question"] = _question(desk, display, desk.question)
         if desk.phase == "review":
-            state["said"] = [
-                _said(answer, key, display) for answer, key in zip(desk.said, desk.keys, strict=True)
-            ]
+            state["said"] = [_said(answer, key, display) for answer, key in zip(desk.said, desk.keys, strict=True)]
         return state
 
 

@@ -25,7 +25,7 @@ def test_answers_and_undo_are_a_stack_of_the_round(actions):
             expected = expected[:-1]
         else:
             assert desk.answer(key_of(queries[min(n, 3)]), action) == (n < 4)
-            expected = (expected + [action])[:4]
+            expected = [*expected, action][:4]
         assert [answer.label for answer in desk.answers] == expected
         assert [answer.query for answer in desk.answers] == list(queries)[: len(expected)]
         assert desk.phase == ("review" if len(expected) == 4 else "asking")

@@ -47,7 +47,7 @@ def test_channels_come_last_in_color_and_are_averaged_otherwise():
 def test_features_that_deviate_most_come_first():
     X = np.random.default_rng(0).normal([0, 10, 5], [1, 2, 0], (50, 3))
     shown = Display(pd.DataFrame(X, columns=["a", "b", "c"]), owner="test").features(query([1.0, 4.0, 5.0], [3, 7]))
-    assert [feature.name for feature in shown][0] == "b"
+    assert shown[0].name == "b"
     assert {feature.name for feature in shown} == {"a", "b", "c"}
     column = {"a": 0, "b": 1, "c": 2}
     for feature in shown:
@@ -82,11 +82,11 @@ def test_the_row_that_is_asked_about_is_not_beside_itself():
     ],
 )
 def test_what_does_not_fit_the_questions_is_said(parameters, said):
-    with pytest.raises(ValueError, match=f"^Someone: .*{said}"):
+    with pytest.raises(ValueError, match=rf"^Someone: .*{said}"):
         Display(**parameters, owner="Someone").check(QueryBatch([query(np.ones(4), [3])]))
 
 
 @pytest.mark.parametrize("X", [np.ones(3), np.ones((0, 3)), [["a", "b"]]])
 def test_X_must_be_rows_of_numbers(X):
-    with pytest.raises(ValueError, match="^Someone: X must be the numbers that fit gets"):
+    with pytest.raises(ValueError, match=r"^Someone: X must be the numbers that fit gets"):
         Display(X, owner="Someone")

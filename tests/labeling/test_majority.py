@@ -14,7 +14,9 @@ def said(*replies):
     return [(a.label, a.confidence) for a in MajorityOracle([lambda q, r=r: r for r in replies])(QUERIES)]
 
 
-@given(st.lists(st.lists(st.sampled_from(["a", "b", "c", INVALID, SKIP]), min_size=3, max_size=3), min_size=1, max_size=6))
+@given(
+    st.lists(st.lists(st.sampled_from(["a", "b", "c", INVALID, SKIP]), min_size=3, max_size=3), min_size=1, max_size=6)
+)
 def test_sure_people_are_counted(replies):
     for votes, (label, confidence) in zip(zip(*replies, strict=True), said(*replies), strict=True):
         counts = Counter(vote for vote in votes if vote is not SKIP)

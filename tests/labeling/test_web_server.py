@@ -29,7 +29,14 @@ def asking(web, client, ask, images, listen):
     return oracle, client(oracle), heard
 
 
-PATHS = [("GET", ""), ("GET", "page.js"), ("GET", "state/none"), ("POST", "answer"), ("POST", "undo"), ("POST", "class")]
+PATHS = [
+    ("GET", ""),
+    ("GET", "page.js"),
+    ("GET", "state/none"),
+    ("POST", "answer"),
+    ("POST", "undo"),
+    ("POST", "class"),
+]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +124,8 @@ def test_a_body_without_an_end_is_cut_off(asking):
     _, client, _ = asking
     request = (
         f"POST {client.address.path}answer HTTP/1.1\r\nHost: {client.address.netloc}\r\n"
-        f"Origin: http://{client.address.netloc}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        f"Origin: http://{client.address.netloc}\r\nContent-Type: application/json\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
     )
     with socket.create_connection((client.address.hostname, client.address.port), timeout=20) as connection:
         connection.sendall(request.encode() + b"".join(b"400\r\n" + b"x" * 1024 + b"\r\n" for _ in range(5)))

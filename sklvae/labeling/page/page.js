@@ -241,11 +241,11 @@ function renderTable(question) {
   const {features, near, n_features} = question;
   const known = features.some((feature) => feature.usual !== null);
   const head = ["", question.row === null ? "group" : `row ${question.row}`,
-                ...(known ? ["mean", "from the mean"] : []), ...(known ? near.map((row) => `row ${row}`) : [])];
+                ...(known ? ["from the mean", "mean"] : []), ...(known ? near.map((row) => `row ${row}`) : [])];
   const lines = features.map((feature) => {
     const cells = [element("th", {textContent: feature.name, title: feature.name, scope: "row"}),
                    element("td", {textContent: feature.value, className: "value"})];
-    if (known) cells.push(element("td", {textContent: feature.usual, className: "usual"}), deviation(feature));
+    if (known) cells.push(deviation(feature), element("td", {textContent: feature.usual, className: "usual"}));
     cells.push(...feature.near.map((value) => element("td", {textContent: value, className: "near"})));
     return element("tr", {}, ...cells);
   });
@@ -277,7 +277,7 @@ function renderSuggestion(suggestion) {
 
 function renderClasses(suggestion) {
   const keys = keysOf(state.classes);
-  const longest = Math.max(4, ...state.classes.map((name) => name.length));
+  const longest = Math.max(2, ...state.classes.map((name) => name.length));
   at("classes").style.setProperty("--longest", Math.min(longest, 24));
   at("classes").replaceChildren(...state.classes.map((name, number) => {
     const button = element("button", {textContent: name, onclick: () => choose(number)});
@@ -315,7 +315,7 @@ function renderPause() {
   const {phase, counts, answered, guesses} = state;
   at("pause-heading").textContent = PAUSES[phase][0];
   const guessed = guesses.judged ? ` The model guessed ${guesses.right} of ${guesses.judged} right beforehand.` : "";
-  const heard = answered ? ` ${counted(answered, "answer")} so far.${guessed}` : "";
+  const heard = answered ? ` ${counted(answered, "answer")}${ended() ? "" : " so far"}.${guessed}` : "";
   at("pause-text").textContent = PAUSES[phase][1] + heard;
   const most = Math.max(1, ...counts.map((one) => one.n));
   at("counts").replaceChildren(...counts.filter((one) => one.n).flatMap((one) => {
