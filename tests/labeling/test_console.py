@@ -101,6 +101,14 @@ def test_a_table_shows_its_columns_by_deviation(ask):
     assert terminal.written.index("height") < min(terminal.written.index(name) for name in ("width", "[b]"))
 
 
+def test_flat_rows_are_pictures_where_the_shape_is_given(images, ask):
+    flat = images.reshape(len(images), -1)
+    for image_shape, drawn in [((4, 4), True), (None, False)]:
+        terminal = Terminal("cat", "")
+        answered(terminal, ask(flat, [0]), image_shape=image_shape)
+        assert ("▀▀▀▀" in terminal.written) == drawn
+
+
 def test_half_blocks_show_two_pixels_each(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     pixels = np.array([[0, 255], [10, 20], [30, 40]], dtype=np.uint8)

@@ -89,6 +89,14 @@ def test_tasks_hold_the_picture_its_neighbors_and_the_guess(tmp_path, images, as
     assert shown.shape[1] > 280 + 136  # neighbors beside it
 
 
+def test_flat_rows_are_pictures_where_the_shape_is_given(tmp_path, images, ask):
+    flat = images.reshape(len(images), -1)
+    for image_shape, shown in [((4, 4), str), (None, dict)]:
+        folder = tmp_path / shown.__name__
+        LabelStudioFiles(folder, CLASSES, image_shape=image_shape)(ask(flat, [0]))
+        assert type(tasks_of(folder)[0]["data"]["question"]) is shown
+
+
 def test_a_row_of_a_table_is_a_table(tmp_path, ask):
     X = np.random.default_rng(0).normal(size=(30, 2))
     X[3] = [0, 50]

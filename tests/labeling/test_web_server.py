@@ -179,6 +179,16 @@ def test_the_pictures_are_those_of_the_question_and_its_neighbors(asking, images
     assert client("GET", "pictures/other/x")[0] == 404
 
 
+def test_flat_rows_are_pictures_where_the_shape_is_given(web, client, ask, images, listen):
+    flat = images.reshape(len(images), -1)
+    for image_shape, status in [((4, 4), 200), (None, 404)]:
+        oracle = web(CLASSES, X=flat, image_shape=image_shape)
+        listen(oracle, ask(flat, [3]))
+        question = client(oracle).state()["question"]
+        assert question["is_image"] == (status == 200)
+        assert client(oracle)("GET", f"pictures/{question['key']}/x")[0] == status
+
+
 def test_the_state_tells_progress_guesses_and_what_is_left(web, client, ask, images, listen):
     oracle = web(CLASSES, X=images, budget=5)
     heard = listen(oracle, ask(images, [0, 1, 2], suggestion=("dog", 0.7), round_=2))
