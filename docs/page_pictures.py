@@ -20,7 +20,7 @@ from sklvae.datasets import load_mnist
 from sklvae.labeling import Query, QueryBatch, WebOracle
 
 IMAGES = Path(__file__).parent / "images"
-N_ROWS, BUDGET, SHOT_AT = 6000, 24, 17
+N_ROWS, BUDGET, SHOT_AT = 6000, 24, 15
 SIZES = {"desktop": (1000, 760), "phone": (390, 844)}
 SECONDS = 300
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
@@ -40,22 +40,19 @@ def main():
         wait_for(driver, "waiting")
         fit = Thread(target=classifier.fit, args=(X,), kwargs={"oracle": oracle})
         fit.start()
-        time.sleep(1)
         picture(driver, "empty")
-        for number in range(BUDGET):
-            wait_for(driver, "asking")
-            if number == SHOT_AT:
-                time.sleep(1)
-                picture(driver, "asking")
-            answer(driver, oracle, y, number)
-            if driver.execute_script("return document.body.className") == "review":
-                if number == BUDGET // 2 - 1:
-                    picture(driver, "review")
+        taken = {"waiting"}
+        while fit.is_alive():
+            phase = driver.execute_script("return document.body.className")
+            if phase not in taken and (phase != "asking" or len(oracle.answers) == SHOT_AT):
+                time.sleep(3 if phase == "training" else 1)
+                picture(driver, phase)
+                taken.add(phase)
+            if phase == "asking":
+                answer(driver, oracle, y)
+            elif phase == "review":
                 driver.execute_script("document.getElementById('go').click()")
-                wait_for(driver, "training")
-                if number == BUDGET // 2 - 1:
-                    time.sleep(4)
-                    picture(driver, "training")
+            time.sleep(0.3)
         fit.join(SECONDS)
     wait_for(driver, "done")
     picture(driver, "done")
@@ -96,9 +93,9 @@ def wait_for(driver, phase):
         time.sleep(0.1)
 
 
-def answer(driver, oracle, y, number):
+def answer(driver, oracle, y):
     """Click the class that most neighbors have."""
-    query = oracle._desk.question
+    query, number = oracle._desk.question, len(oracle.answers)
     label = np.bincount(y[query.members if query.index is None else [query.index]]).argmax()
     driver.execute_script("document.querySelectorAll('#classes button')[arguments[0]].click()", int(label))
     end = time.monotonic() + SECONDS
@@ -106,7 +103,6 @@ def answer(driver, oracle, y, number):
         if time.monotonic() > end:
             raise TimeoutError(f"answer {number}")
         time.sleep(0.05)
-    time.sleep(0.3)
 
 
 def picture(driver, name):
