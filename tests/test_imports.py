@@ -28,7 +28,7 @@ LINES = [
 ]
 LINE_OF = {part: number for number, line in enumerate(LINES) for part in line}
 STRANGERS = {"objectives", "graph", "labeling", "acquisition"}
-ONLY_IN = {"skorch": {"training"}}
+ONLY_IN = {"skorch": {"training"}, "starlette": {"labeling"}, "uvicorn": {"labeling"}, "rich": {"labeling"}}
 NEVER_IN = {"nn": {"sklearn"}}
 
 
@@ -174,4 +174,5 @@ def test_importing_needs_none_of_the_optional_packages(report):
     # Only what sklvae adds counts: scikit-learn imports pandas where it is installed.
     new = {module.split(".")[0] for module in report["new"]}
     assert "sklvae" in new
-    assert new.isdisjoint({"matplotlib", "pandas", "safetensors", "hypothesis", "pytest"})
+    optional = {"matplotlib", "pandas", "rich", "safetensors", "starlette", "uvicorn"}
+    assert new.isdisjoint({*optional, "hypothesis", "pytest", "selenium"})

@@ -3,22 +3,30 @@
 from ._answers import INVALID, SKIP, Answer, Oracle, OracleError, consult, read_answers
 from ._clusters import Cluster, find_clusters
 from ._confidence import confidence_of
+from ._console import ConsoleOracle
+from ._label_studio import LabelStudioFiles
+from ._majority import MajorityOracle
 from ._oracles import MemoizingOracle, SimulatedOracle
 from ._proposals import undecided_rows
 from ._queries import Query, QueryBatch
 from ._splitting import ask_clusters
+from ._web import WebOracle
 
 __all__ = [
     "INVALID",
     "SKIP",
     "Answer",
     "Cluster",
+    "ConsoleOracle",
+    "LabelStudioFiles",
+    "MajorityOracle",
     "MemoizingOracle",
     "Oracle",
     "OracleError",
     "Query",
     "QueryBatch",
     "SimulatedOracle",
+    "WebOracle",
     "ask_clusters",
     "confidence_of",
     "consult",

@@ -13,11 +13,15 @@ from sklvae.labeling import (
     SKIP,
     Answer,
     Cluster,
+    ConsoleOracle,
+    LabelStudioFiles,
+    MajorityOracle,
     MemoizingOracle,
     OracleError,
     Query,
     QueryBatch,
     SimulatedOracle,
+    WebOracle,
     ask_clusters,
     confidence_of,
     consult,
@@ -127,7 +131,18 @@ def test_the_simulated_oracle_leaves_unlabeled_rows_out_and_checks_its_neighbors
         SimulatedOracle([[0.0], [1.0]], [-1, 1], n_neighbors=2)
 
 
-@pytest.mark.parametrize("oracle", [SimulatedOracle([[0.0]], [1], 1), MemoizingOracle(print)])
+@pytest.mark.parametrize(
+    "oracle",
+    [
+        SimulatedOracle([[0.0]], [1], 1),
+        MemoizingOracle(print),
+        MajorityOracle([print]),
+        ConsoleOracle(),
+        LabelStudioFiles("nowhere", ["a"]),
+        WebOracle(),
+    ],
+    ids=lambda oracle: type(oracle).__name__,
+)
 def test_scikit_learn_does_not_take_an_oracle_for_data(oracle):
     assert not any(hasattr(oracle, name) for name in ("__len__", "shape", "__array__"))
 

@@ -1,0 +1,83 @@
+"""Several people, asked the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ._answers import SKIP, Answer, Oracle, _WrongReply, read_answers
+from ._queries import QueryBatch
+
+__all__ = ["MajorityOracle", "majority"]
+
+
+class MajorityOracle:
+    """Asks several oracles and combines their answers, with their agreement as the confidence.
+
+    The answer is the label whose votes have the greatest sum of confidences; its confidence is that sum
+    divided by the number of votes, which is the share of the votes where everybody is sure. INVALID is a vote
+    like any other, SKIP is none. A tie, and questions that all skip, are SKIP.
+
+    All oracles get their questions before the first answer is read, so that people in front of several
+    `WebOracle` pages work at the same time.
+
+    Parameters
+    ----------
+    oracles : sequence of callable
+        Who is asked, at least one.
+
+    Attributes
+    ----------
+    votes : list of tuple of Answer
+        What each oracle said to each question, with the questions, in order.
+
+    Raises
+    ------
+    ValueError
+        If there is no oracle.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.labeling import MajorityOracle, Query, QueryBatch
+    >>> oracle = MajorityOracle([lambda q: ["cat"], lambda q: ["dog"], lambda q: ["cat"]])
+    >>> queries = QueryBatch([Query(0, np.zeros(2), "center", None, 0, 0, 0, members=np.array([0]))])
+    >>> [(answer.label, round(answer.confidence, 2)) for answer in oracle(queries)]
+    [('cat', 0.67)]
+    """
+
+    def __init__(self, oracles: Sequence[Oracle]) -> None:
+        self.oracles = list(oracles)
+        self.votes: list[tuple[Answer, ...]] = []
+        if not self.oracles or not all(map(callable, self.oracles)):
+            raise ValueError(f"MajorityOracle: oracles must be at least one callable, got {oracles!r}.")
+
+    def __call__(self, queries: QueryBatch) -> Iterator[Answer]:
+        """Answer by vote."""
+        replies = [oracle(queries) for oracle in self.oracles]
+        return self._combined([_read(number, reply, queries) for number, reply in enumerate(replies)])
+
+    def _combined(self, readers: list[Iterator[Answer]]) -> Iterator[Answer]:
+        for votes in zip(*readers, strict=True):
+            self.votes.append(votes)
+            yield majority(votes)
+
+
+def majority(votes: Sequence[Answer]) -> Answer:
+    """Combine answers to one question, as `MajorityOracle` does."""
+    weight: dict[Any, float] = {}
+    for vote in votes:
+        if vote.label is not SKIP:
+            weight[vote.label] = weight.get(vote.label, 0.0) + vote.confidence
+    most = max(weight.values(), default=0.0)
+    winners = [label for label, sum_ in weight.items() if sum_ == most]
+    if len(winners) != 1:
+        return Answer(SKIP)
+    return Answer(winners[0], most / sum(vote.label is not SKIP for vote in votes))
+
+
+def _read(number: int, reply: Any, queries: QueryBatch) -> Iterator[Answer]:
+    try:
+        yield from read_answers(reply, queries)
+    except _WrongReply as error:
+        raise _WrongReply(f"MajorityOracle, oracle {number}: {error}") from error

@@ -1,0 +1,158 @@
+import http.client
+import json
+import time
+from threading import Thread
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from sklvae.labeling import Query, QueryBatch, WebOracle
+
+SECONDS = 20
+"""No wait of these tests is longer."""
+
+
+@pytest.fixture
+def until():
+    """Wait until something is true, and give it."""
+
+    def wait(condition, what="the condition"):
+        end = time.monotonic() + SECONDS
+        while not (value := condition()):
+            assert time.monotonic() < end, f"{what} was not met in {SECONDS} s"
+            time.sleep(0.02)
+        return value
+
+    return wait
+
+
+@pytest.fixture
+def images():
+    """Forty 4 x 4 images of bytes."""
+    return np.random.default_rng(0).integers(0, 256, (40, 4, 4), dtype=np.uint8)
+
+
+@pytest.fixture
+def ask():
+    """Make questions about rows of X, centers and samples in turn, each with its next rows beside it."""
+
+    def make(X, rows, suggestion=None, round_=0):
+        queries = []
+        for i, row in enumerate(rows):
+            index = None if i % 2 == 0 else int(row)
+            kind = "center" if index is None else "sample"
+            members = np.arange(row, min(row + 4, len(X)))
+            queries.append(Query(i, np.asarray(X)[row], kind, index, i, 0, round_, members, suggestion))
+        return QueryBatch(queries)
+
+    return make
+
+
+class Listening(Thread):
+    """Reads the replies of an oracle as a fit does, apart from the test, which plays the person."""
+
+    def __init__(self, oracle, queries):
+        super().__init__(daemon=True)
+        self.replies, self.heard, self.failure = oracle(queries), [], None
+        self.start()
+
+    def run(self):
+        try:
+            for answer in self.replies:
+                self.heard.append(answer)
+        except Exception as error:
+            self.failure = error
+
+    def labels(self):
+        """What was answered, once all is."""
+        self.join(SECONDS)
+        assert not self.is_alive()
+        assert self.failure is None
+        return [answer.label for answer in self.heard]
+
+
+@pytest.fixture
+def listen():
+    return Listening
+
+
+@pytest.fixture
+def web():
+    """Make web oracles that show themselves to nobody and end with the test."""
+    made = []
+
+    def make(*args, **parameters):
+        made.append(WebOracle(*args, **{"show": lambda url: None, "review": 0, "timeout": SECONDS, **parameters}))
+        made[-1].open()
+        return made[-1]
+
+    yield make
+    for oracle in made:
+        oracle.close()
+
+
+class Client:
+    """A browser without a page: sends what it is told and gives status, headers and body."""
+
+    def __init__(self, oracle):
+        self.address = urlsplit(oracle.url)
+
+    def __call__(self, method, path, body=None, headers=(), root=None):
+        connection = http.client.HTTPConnection(self.address.hostname, self.address.port, timeout=SECONDS)
+        own = {} if method == "GET" else {"origin": f"http://{self.address.netloc}", "content-type": "application/json"}
+        body = json.dumps(body) if isinstance(body, dict) else body
+        path = (self.address.path if root is None else root) + path
+        try:
+            connection.request(method, path, body, {**own, **dict(headers)})
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def state(self):
+        status, _, body = self("GET", "state/none")
+        assert status == 200
+        return json.loads(body)
+
+    def post(self, path, **body):
+        status, _, body = self("POST", path, body)
+        return status, json.loads(body) if body else None
+
+    def answer(self, **said):
+        return self.post("answer", question=self.state()["question"]["key"], **said)[0]
+
+
+@pytest.fixture
+def client():
+    return Client
+
+
+OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1000,800",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """Debian's chromium, which records every request that it makes."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for option in [*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    driver.set_page_load_timeout(SECONDS)
+    driver.set_script_timeout(SECONDS)
+    yield driver
+    driver.quit()
