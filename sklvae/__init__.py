@@ -1,7 +1,13 @@
 """Label a large data set from a few dozen answers, with variational autoencoders."""
 
 from ._labels import UNLABELED
-from .estimators import ClusterLabelVAEClassifier, GMDGMClassifier, M2Classifier, VariationalAutoencoder
+from .estimators import (
+    ClusterLabelVAEClassifier,
+    GMDGMClassifier,
+    LabelingSession,
+    M2Classifier,
+    VariationalAutoencoder,
+)
 from .labeling import INVALID, SKIP
 
 __all__ = [
@@ -10,6 +16,7 @@ __all__ = [
     "UNLABELED",
     "ClusterLabelVAEClassifier",
     "GMDGMClassifier",
+    "LabelingSession",
     "M2Classifier",
     "VariationalAutoencoder",
 ]

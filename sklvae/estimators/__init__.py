@@ -3,6 +3,13 @@
 from ._cluster_label import ClusterLabelVAEClassifier
 from ._gmdgm import GMDGMClassifier
 from ._m2 import M2Classifier
+from ._session import LabelingSession
 from ._vae import VariationalAutoencoder
 
-__all__ = ["ClusterLabelVAEClassifier", "GMDGMClassifier", "M2Classifier", "VariationalAutoencoder"]
+__all__ = [
+    "ClusterLabelVAEClassifier",
+    "GMDGMClassifier",
+    "LabelingSession",
+    "M2Classifier",
+    "VariationalAutoencoder",
+]

@@ -3,6 +3,8 @@
 from ._answers import INVALID, SKIP, Answer, Oracle, OracleError, consult, read_answers
 from ._clusters import Cluster, find_clusters
 from ._confidence import confidence_of
+from ._fingerprint import array_digest, described, digest
+from ._log import AnswerLog, SessionError
 from ._oracles import MemoizingOracle, SimulatedOracle
 from ._proposals import undecided_rows
 from ._queries import Query, QueryBatch
@@ -12,16 +14,21 @@ __all__ = [
     "INVALID",
     "SKIP",
     "Answer",
+    "AnswerLog",
     "Cluster",
     "MemoizingOracle",
     "Oracle",
     "OracleError",
     "Query",
     "QueryBatch",
+    "SessionError",
     "SimulatedOracle",
+    "array_digest",
     "ask_clusters",
     "confidence_of",
     "consult",
+    "described",
+    "digest",
     "find_clusters",
     "read_answers",
     "undecided_rows",
