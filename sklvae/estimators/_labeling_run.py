@@ -51,6 +51,8 @@ class LabelingRun(Run):
         Whether there is anybody to ask.
     """
 
+    attributes = ("classes_", "labels_", "label_confidence_", "_class_latents", "rounds_", "history_")
+
     def __init__(
         self,
         estimator: ClusterLabelVAEClassifier,

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -107,7 +107,7 @@ class PersistenceMixin(ABC):
         """The header and the arrays of a file."""
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
         params |= dict.fromkeys(OF_TRAINING & params.keys())
-        fitted, arrays = self._packed_fit()
+        fitted, arrays = self._packed_fit(name for name in vars(self) if name not in {*params, *NOT_SAVED})
         metadata = {
             "format": FORMAT,
             "format_version": str(FORMAT_VERSION),
@@ -118,12 +118,11 @@ class PersistenceMixin(ABC):
         }
         return metadata, arrays
 
-    def _packed_fit(self, leave_out: Collection[str] = ()) -> tuple[dict[str, Any], Arrays]:
-        """The fitted attributes as JSON, and all arrays of them and of the network."""
-        kept_out = {*self.get_params(deep=False), *NOT_SAVED, *leave_out}  # type: ignore[attr-defined]
+    def _packed_fit(self, names: Iterable[str]) -> tuple[dict[str, Any], Arrays]:
+        """Fitted attributes as JSON, and all arrays of them and of the network."""
         state = self.net_.module_.model.state_dict()
         arrays = {NET + name: tensor.cpu().numpy() for name, tensor in state.items()}
-        return {k: self._pack(k, v, arrays) for k, v in vars(self).items() if k not in kept_out}, arrays
+        return {name: self._pack(name, getattr(self, name), arrays) for name in names}, arrays
 
     def _pack(self, name: str, value: Any, arrays: Arrays) -> Any:
         try:

@@ -30,9 +30,12 @@ class Run(ABC):
     ----------
     kinds : set of str
         Kinds of the labels known before anything is asked.
+    attributes : tuple of str
+        Names of the fitted attributes that `steps` sets before its last training has ended, without `answers_`.
     """
 
     kinds: set[str]
+    attributes: ClassVar[tuple[str, ...]]
 
     def __init__(self, estimator: Any, rows: NDArray[Any], rng: np.random.RandomState) -> None:
         self.estimator, self.rows, self.rng = estimator, rows, rng
@@ -64,6 +67,7 @@ class OracleDriven(ABC):
     __metadata_request__fit: ClassVar = {"oracle": True}
 
     session_dir: Any
+    warm_start: bool
     answers_: list[Answer]
     _is_clone: ClassVar[bool] = False
 

@@ -242,7 +242,7 @@ class LabelingSession:
                 "the shape of a sample": list(estimator._x_shape),
                 "the dtype of X": rows.dtype.name,
                 "values of X": array_digest(rows),
-                "y": described(known),
+                "labels in y": described(known),
             },
             "clone": estimator._is_clone,
             "seed": fresh_seed(self._run.rng) if estimator.random_state is None else None,

@@ -19,6 +19,9 @@ __all__ = ["SessionFolder"]
 
 ABOUT, LOCK, ANSWERS, CHECKPOINT = "session.json", "lock", "answers.sqlite", "checkpoint.safetensors"
 
+VALUES = {"values of X", "labels in y"}
+"""Parts of the data that are known by a digest."""
+
 FORMAT, FORMAT_VERSION = "sklvae session", 1
 
 
@@ -69,22 +72,16 @@ class SessionFolder:
         """
         name = f"{about['estimator']}-{digest(about['parameters'])}"
         path = Path(session_dir) / f"{name}-{digest(about['data'])}"
-        if not (path / ABOUT).exists() and not about["clone"]:
-            for other in sorted(Path(session_dir).glob(f"{name}-*/{ABOUT}")):
-                with _errors(other):
-                    theirs = json.loads(other.read_text("utf-8"))
-                if not theirs["clone"]:
-                    raise ValueError(
-                        f"{about['estimator']}: session_dir={str(session_dir)!r} holds a session with these parameters "
-                        f"for other data: {_differences(about['data'], theirs['data'])}. Fit with the data of that "
-                        "session to go on with it, or use another session_dir."
-                    )
+        with _errors(path):
+            if not (path / ABOUT).exists() and not about["clone"]:
+                for other in sorted(Path(session_dir).glob(f"{name}-*/{ABOUT}")):
+                    _refuse_other_data(session_dir, about, json.loads(other.read_text("utf-8")))
         return cls(path, about)
 
     def save(self, run: Run) -> None:
         """Keep where the training stands; the file is replaced as a whole."""
         estimator = run.estimator
-        fitted, arrays = estimator._packed_fit(leave_out=("answers_",))
+        fitted, arrays = estimator._packed_fit(name for name in run.attributes if hasattr(estimator, name))
         state = {
             "run": run.state(),
             "rng": run.rng.get_state(legacy=True),
@@ -136,7 +133,7 @@ def _lock(path: Path) -> sqlite3.Connection:
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         connection.close()
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte; the others say why
             raise SessionError(
                 f"The session in {path.parent} is in use by another fit or LabelingSession, in this process or "
                 "another. Wait for it, end it, or use another session_dir."
@@ -149,7 +146,7 @@ def _lock(path: Path) -> sqlite3.Connection:
 def _errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, sqlite3.Error, ValueError) as error:
+    except (OSError, sqlite3.Error, json.JSONDecodeError) as error:
         raise SessionError(
             f"session_dir: {path} cannot be read or written: {error}. What was acknowledged before is kept. See that "
             "the folder may be written and that the disk has space, and fit again."
@@ -166,12 +163,15 @@ def _sync_folder(path: Path) -> None:
             os.close(folder)
 
 
-def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """What differs, in words; values that have no short form only by name."""
-    told = [
-        f"{name} is {ours[name]}, there {theirs[name]}" if name not in ("values of X", "y") else f"the {name} differ"
-        for name in ours
-        if ours[name] != theirs[name]
-    ]
-    shapes = [text for text in told if " is " in text]
-    return "; ".join(shapes or told).replace("the y differ", "y differs")
+def _refuse_other_data(session_dir: str | os.PathLike[str], ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """A fit of the same parameters to other data is a mistake, unless clones made them, as in a search."""
+    if theirs["clone"]:
+        return
+    now, then = ours["data"], theirs["data"]
+    differ = [name for name in now if now[name] != then[name]]
+    shapes = [f"{name} is {now[name]}, there {then[name]}" for name in differ if name not in VALUES]
+    told = "; ".join(shapes or [f"{name} differ" for name in differ])
+    raise ValueError(
+        f"{ours['estimator']}: session_dir={str(session_dir)!r} holds a session with these parameters for other data: "
+        f"{told}. Fit with the data of that session to go on with it, or use another session_dir."
+    )

@@ -49,6 +49,7 @@ class SlotRun(Run):
     """
 
     estimator: GMDGMClassifier
+    attributes = ("history_",)
 
     def __init__(
         self,
