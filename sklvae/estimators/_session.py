@@ -21,6 +21,9 @@ __all__ = ["LabelingSession", "fit_in_session"]
 NOT_OF_THE_RESULT = {"session_dir", "verbose"}
 """Parameters that do not change what a fit gives."""
 
+ROUNDING = 0.01
+"""How far the decoded center of a cluster may be from the one that was asked about, of its largest value."""
+
 
 class LabelingSession:
     """Ask and tell, for an estimator that asks: the fit waits while somebody thinks.

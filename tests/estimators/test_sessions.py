@@ -78,8 +78,8 @@ def test_answers_in_any_order_give_the_fit_of_an_oracle(propagation, in_folder, 
 
 
 def test_found_slots_are_asked_about_in_a_session(blobs, tiny_slots, tmp_path):
-    X, y = blobs
-    known = np.where((y == 0) & (np.arange(len(y)) < 60), 0, -1)
+    X, y = blobs[0][:60], blobs[1][:60]
+    known = np.where((y == 0) & (np.arange(len(y)) < 30), 0, -1)
     model = tiny_slots(session_dir=tmp_path)
     with LabelingSession(model, X, known) as session:
         queries = session.ask()
@@ -347,7 +347,11 @@ def test_the_fits_of_a_search_do_not_collide_and_are_taken_up_again(blobs, tiny,
         return expert(queries)
 
     y_some = np.where(np.arange(len(y)) % 20, -1, y)
-    options = {"cv": SemiSupervisedSplit(n_splits=2), "scoring": masked_scorer("accuracy"), "error_score": "raise"}
+    options = {
+        "cv": SemiSupervisedSplit(n_splits=2, random_state=0),
+        "scoring": masked_scorer("accuracy"),
+        "error_score": "raise",
+    }
     search = GridSearchCV(tiny(session_dir=tmp_path), {"decay": [0.1, 0.2]}, **options)
     first = search.fit(X, y_some, oracle=oracle)
     assert len(list(tmp_path.iterdir())) == 5  # two options, two folds, and the best once more
