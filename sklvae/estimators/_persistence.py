@@ -7,6 +7,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -19,7 +20,14 @@ from torch import Tensor
 from ..training import Net
 from ._codec import Arrays, CannotPackError, pack, unpack
 
-__all__ = ["PersistenceMixin", "read_safetensors", "require_safetensors", "sklvae_version", "write_whole"]
+__all__ = [
+    "PersistenceMixin",
+    "read_safetensors",
+    "require_safetensors",
+    "sklvae_version",
+    "sync_folder",
+    "write_whole",
+]
 
 FORMAT, FORMAT_VERSION = "sklvae", 1
 NET = "net_."
@@ -182,6 +190,17 @@ def write_whole(path: Path, data: bytes) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """See that the names in a folder are on the disk, too, where folders can be synced."""
+    with suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, str], Arrays]:

@@ -6,13 +6,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..labeling import AnswerLog, SessionError, digest
 from ._codec import pack, unpack
-from ._persistence import read_safetensors, require_safetensors, sklvae_version, write_whole
+from ._persistence import read_safetensors, require_safetensors, sklvae_version, sync_folder, write_whole
 from ._run import Run
 
 __all__ = ["SessionFolder"]
@@ -53,6 +53,7 @@ class SessionFolder:
                     part.unlink()
                 if not (path / ABOUT).exists():
                     write_whole(path / ABOUT, json.dumps(about, indent=2).encode())
+                    sync_folder(path.parent)
                 self.about = json.loads((path / ABOUT).read_text("utf-8"))
                 self.log = AnswerLog(path / ANSWERS)
             except BaseException:
@@ -97,7 +98,6 @@ class SessionFolder:
         data = require_safetensors("session_dir needs").numpy.save(arrays, header)
         with _errors(self.path / CHECKPOINT):
             write_whole(self.path / CHECKPOINT, data)
-            _sync_folder(self.path)
 
     def restore(self, run: Run) -> int:
         """Let `run` go on from where the training stands; return the number of answers that it has used."""
@@ -151,16 +151,6 @@ def _errors(path: Path) -> Iterator[None]:
             f"session_dir: {path} cannot be read or written: {error}. What was acknowledged before is kept. See that "
             "the folder may be written and that the disk has space, and fit again."
         ) from error
-
-
-def _sync_folder(path: Path) -> None:
-    """See that the name of a new file is on the disk, too, where folders can be synced."""
-    with suppress(OSError):
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _refuse_other_data(session_dir: str | os.PathLike[str], ours: dict[str, Any], theirs: dict[str, Any]) -> None:

@@ -78,8 +78,8 @@ def test_answers_in_any_order_give_the_fit_of_an_oracle(propagation, in_folder, 
 
 
 def test_found_slots_are_asked_about_in_a_session(blobs, tiny_slots, tmp_path):
-    X, y = blobs[0][:60], blobs[1][:60]
-    known = np.where((y == 0) & (np.arange(len(y)) < 30), 0, -1)
+    X, y = blobs
+    known = np.where((y == 0) & (np.arange(len(y)) < 60), 0, -1)
     model = tiny_slots(session_dir=tmp_path)
     with LabelingSession(model, X, known) as session:
         queries = session.ask()
