@@ -318,8 +318,10 @@ class LabelingSession:
             named = list(answers.items())
         elif isinstance(answers, Sequence) and answers and all(isinstance(a, Answer) and a.query for a in answers):
             named = [(answer.query.id, answer) for answer in answers]
+        elif left := self._open():
+            return QueryBatch(left), answers
         else:
-            return QueryBatch(self._open()), answers
+            raise ValueError("LabelingSession: no question is open. Call ask first, or name the query of each answer.")
         asked = {query.id: query for query in self._batch}
         for number, _ in named:
             if number not in asked:

@@ -194,6 +194,15 @@ def test_a_session_with_open_questions_is_not_finished_and_a_closed_one_is_over(
             call()
 
 
+def test_nothing_is_told_before_something_is_asked(blobs, tiny):
+    session = LabelingSession(tiny(), blobs[0])
+    for answers in ([1, 2, 3], 1, []):
+        with pytest.raises(ValueError, match=r"no question is open\. Call ask first"):
+            session.tell(answers)
+    with pytest.raises(ValueError, match="0 is not the id of a query that ask gave last"):
+        session.tell({0: 1})
+
+
 def test_an_estimator_that_asks_nobody_has_no_session(blobs):
     with pytest.raises(ValueError, match="M2Classifier asks no questions"):
         LabelingSession(M2Classifier(), blobs[0])
