@@ -89,6 +89,7 @@ class AnswerLog:
     >>> log.undo(query)
     >>> log.answers()
     {}
+    >>> log.close()
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

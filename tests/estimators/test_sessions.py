@@ -147,6 +147,7 @@ def test_the_last_answer_counts_and_an_undone_one_is_open_again(blobs, tiny, tmp
         (1, "undone", None),
         (0, "undone", None),
     ]
+    session.close()
 
 
 def test_a_wrong_answer_is_refused_and_those_before_it_are_kept(blobs, tiny, tmp_path):
