@@ -4,6 +4,7 @@ from ._centroid_regularized import CentroidRegularizedClassifier
 from ._cluster_label import ClusterLabelVAEClassifier
 from ._gmdgm import GMDGMClassifier
 from ._m2 import M2Classifier
+from ._session import LabelingSession
 from ._vae import VariationalAutoencoder
 from ._vae_transfer import VAETransferClassifier
 
@@ -11,6 +12,7 @@ __all__ = [
     "CentroidRegularizedClassifier",
     "ClusterLabelVAEClassifier",
     "GMDGMClassifier",
+    "LabelingSession",
     "M2Classifier",
     "VAETransferClassifier",
     "VariationalAutoencoder",

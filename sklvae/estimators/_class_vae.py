@@ -199,6 +199,10 @@ class ClassVAEClassifier(LatentClassifier, ABC):
     def _pretrain(self, model: ClassVAE, rows: NDArray[Any], rng: np.random.RandomState) -> NDArray[Any]:
         """Train a plain VAE, without classes, and encode: means of q(z|x), (n, n_latent)."""
         self._train_phase(model, "pretrain", partial(classless_loss, beta=self.beta), Rows(rows, self._event), rng)
+        return self._latents(model, rows)
+
+    def _latents(self, model: ClassVAE, rows: NDArray[Any]) -> NDArray[Any]:
+        """Means of q(z|x) of the plain VAE, (n, n_latent)."""
         z: NDArray[Any] = in_blocks(model, encode_without_class, rows, self._event)
         return z
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -12,19 +13,20 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._labels import label_kind
-from ..labeling import Answer, Oracle, consult, find_clusters
+from ..labeling import Answer, Oracle, find_clusters
 from ..nn import VAE, ClassifiedVAE
 from ._base import LatentEstimator
 from ._classifier import LatentClassifier
 from ._constraints import Constraint, at_least, instance_of, labels_like, none, one_of
 from ._labeling_run import LabelingRun, classify
 from ._propagation import PROPAGATIONS, Known
+from ._run import OracleDriven
+from ._session import fit_in_session
 
 __all__ = ["ClusterLabelVAEClassifier"]
 
 
-class ClusterLabelVAEClassifier(LatentClassifier):
+class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     """Labels a data set from a few answers about clusters of a beta-VAE's latent space.
 
     A VAE is trained on all rows. In each round its latent space is clustered, the oracle is asked what the
@@ -100,6 +102,9 @@ class ClusterLabelVAEClassifier(LatentClassifier):
         Called in training.
     warm_start : bool, default=False
         Start from the network of the last fit, without pretraining.
+    session_dir : str or path-like, default=None
+        A folder that keeps questions, answers and training as they come, so that a fit that broke off goes on
+        from there when it is repeated. See `LabelingSession`.
 
     Attributes
     ----------
@@ -146,8 +151,6 @@ class ClusterLabelVAEClassifier(LatentClassifier):
     True
     """
 
-    __metadata_request__fit: ClassVar = {"oracle": True}
-
     _constraints: ClassVar[dict[str, Constraint]] = {
         **LatentEstimator._constraints,
         "n_clusters": at_least(1, int),
@@ -163,6 +166,7 @@ class ClusterLabelVAEClassifier(LatentClassifier):
         "max_depth": at_least(0, int),
         "propagation": one_of(*PROPAGATIONS),
         "classes": none | labels_like,
+        "session_dir": none | instance_of((str, os.PathLike), "a path"),
     }
 
     def __init__(
@@ -197,6 +201,7 @@ class ClusterLabelVAEClassifier(LatentClassifier):
         verbose: int = 0,
         callbacks: list[Any] | None = None,
         warm_start: bool = False,
+        session_dir: Any = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.clusterer = clusterer
@@ -227,11 +232,7 @@ class ClusterLabelVAEClassifier(LatentClassifier):
         self.verbose = verbose
         self.callbacks = callbacks
         self.warm_start = warm_start
-
-    @property
-    def n_queries_(self) -> int:
-        """Questions asked; an answer INVALID or SKIP costs one too."""
-        return len(self.answers_)
+        self.session_dir = session_dir
 
     @property
     def _model(self) -> VAE:
@@ -264,27 +265,23 @@ class ClusterLabelVAEClassifier(LatentClassifier):
             If a parameter, X, y or an answer is wrong, or all answers together name fewer than two classes.
         OracleError
             If the oracle raises. What it answered before is in `answers_`.
+        SessionError
+            If the session in `session_dir` is in use, damaged, or cannot be written.
         NonFiniteLossError
             A ValueError: if the loss becomes infinite or nan.
         """
+        return fit_in_session(self, X, y, oracle)
+
+    def _begin(self, X: ArrayLike, y: ArrayLike | None, *, asks: bool) -> LabelingRun:
         previous = self._model if self.warm_start and hasattr(self, "net_") else None
         rows, rng = self._start(X)
-        known = self._check_labels(y, oracle, len(rows))
+        known = self._check_labels(y, len(rows), asks=asks)
         for name in ("classes_", "labels_", "label_confidence_", "_class_latents"):
             self.__dict__.pop(name, None)  # of an earlier fit, which the network no longer fits
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
         self.history_: list[dict[str, Any]] = []
-        kinds = {label_kind(label) for label, _ in known.labels.values()}
-        run = LabelingRun(self, rows, known, rng, previous, asks=oracle is not None)
-        conversation = run.steps()
-        try:
-            queries = next(conversation)
-            while oracle is not None:
-                queries = conversation.send(consult(oracle, queries, self.answers_, self.classes, kinds))
-        except StopIteration:
-            pass
-        return self
+        return LabelingRun(self, rows, known, rng, previous, asks=asks)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities softmax(W mu + b) at the posterior mean, (n_samples, n_classes)."""
@@ -311,33 +308,31 @@ class ClusterLabelVAEClassifier(LatentClassifier):
         rng = check_random_state(self.random_state)
         return self.inverse_transform(rng.multivariate_normal(mean, covariance, size=self._count(n_samples)))
 
-    def _check_labels(self, y: ArrayLike | None, oracle: Oracle | None, n_samples: int) -> Known:
+    def _check_labels(self, y: ArrayLike | None, n_samples: int, *, asks: bool) -> Known:
         """Labels known by row, and the errors of a fit that cannot start."""
         name = type(self).__name__
-        if y is None and oracle is None:
+        if y is None and not asks:
             raise ValueError(
                 f"{name} requires y to be passed, but the target y is None. Pass labels as y (-1 where "
                 "unlabeled), an oracle, or both."
             )
-        if oracle is not None and not callable(oracle):
-            raise ValueError(f"{name}: oracle must be callable, got {oracle!r}.")
         labels: dict[int, tuple[Any, float]] = {}
         if y is not None:
             classes, codes = self._known_labels(y, n_samples)
             labels = {int(row): (classes[codes[row]].item(), 1.0) for row in np.flatnonzero(codes >= 0)}
-            if oracle is None and len(classes) < 2:
+            if not asks and len(classes) < 2:
                 raise ValueError(
                     f"{name}: y must have labels of at least 2 classes, got {len(classes)} class(es) among "
                     f"{len(labels)} labeled of {n_samples} rows. Label more rows, or pass an oracle."
                 )
         trial = np.random.RandomState(0).standard_normal((10 * self.n_clusters, self.n_latent))
         find_clusters(trial, np.arange(len(trial)), self.clusterer, self.n_clusters, seed=0)  # refused early, if at all
-        if oracle is not None and self.budget < self.n_clusters:
+        if asks and self.budget < self.n_clusters:
             raise ValueError(
                 f"{name}: budget must cover the clusters of the first round, n_clusters={self.n_clusters}; got "
                 f"budget={self.budget}. Raise budget or lower n_clusters."
             )
-        if oracle is not None and n_samples < self.n_clusters:
+        if asks and n_samples < self.n_clusters:
             raise ValueError(
                 f"{name}: X must have at least n_clusters={self.n_clusters} samples, got {n_samples}. Lower n_clusters."
             )

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._labels import UNLABELED, label_kind
-from ..graph import with_latents
-from ..labeling import Answer, Oracle, Query, QueryBatch, consult
+from ..labeling import Answer, Oracle
 from ..nn import GMDGM
-from ..training import fresh_seed
-from ._class_vae import ClassVAEClassifier, slot_probabilities, started_in
-from ._constraints import Constraint, at_least, one_of
-from ._input import inputs_graph
-from ._propagation import N_MEMBERS
-from ._slots import collapse_symptom, find_slots, slot_names
+from ._class_vae import ClassVAEClassifier, slot_probabilities
+from ._constraints import Constraint, at_least, instance_of, none, one_of
+from ._run import OracleDriven
+from ._session import fit_in_session
+from ._slot_run import SlotRun
+from ._slots import collapse_symptom, slot_names
 
 __all__ = ["GMDGMClassifier"]
 
 
-class GMDGMClassifier(ClassVAEClassifier):
+class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
     """Classes with labels and classes without any, together: a Gaussian mixture in latent space.
 
     The model is p(x|z) p(z|y) p(y), with p(z|y) a Gaussian. Every class that has a label gets a slot y, and
@@ -86,6 +85,9 @@ class GMDGMClassifier(ClassVAEClassifier):
     warm_start : bool, default=False
         Go on from the network of the last fit, and with the names that its slots were given, if the known classes and
         `n_extra` are the same.
+    session_dir : str or path-like, default=None
+        A folder that keeps questions, answers and training as they come, so that a fit that broke off goes on
+        from there when it is repeated. See `LabelingSession`.
 
     Attributes
     ----------
@@ -136,8 +138,6 @@ class GMDGMClassifier(ClassVAEClassifier):
     (array([0, 1]), array([2, 3]))
     """
 
-    __metadata_request__fit: ClassVar = {"oracle": True}
-
     _network: ClassVar = GMDGM
     _trained_on: ClassVar = "known_classes_"
     _phases: ClassVar = {"pretrain": (4000, 200), "start": (3000, 150), "train": (500, 25)}
@@ -145,6 +145,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         **ClassVAEClassifier._constraints,
         "n_extra": at_least(0, int),
         "pretrain_epochs": at_least(1, int) | one_of("auto"),
+        "session_dir": none | instance_of((str, os.PathLike), "a path"),
     }
     classes = None  # a class without a label is found, not declared
 
@@ -173,6 +174,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         verbose: int = 0,
         callbacks: list[Any] | None = None,
         warm_start: bool = False,
+        session_dir: Any = None,
     ) -> None:
         self.n_extra = n_extra
         self.alpha = alpha
@@ -196,11 +198,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         self.verbose = verbose
         self.callbacks = callbacks
         self.warm_start = warm_start
-
-    @property
-    def n_queries_(self) -> int:
-        """Questions asked; an answer INVALID or SKIP costs one too."""
-        return len(self.answers_)
+        self.session_dir = session_dir
 
     @property
     def _slot_classes(self) -> NDArray[np.int64]:
@@ -247,9 +245,14 @@ class GMDGMClassifier(ClassVAEClassifier):
             If a parameter, X, y or an answer is wrong, or there are fewer than two slots.
         OracleError
             If the oracle raises. What it answered before is in `answers_`, and the model is trained.
+        SessionError
+            If the session in `session_dir` is in use, damaged, or cannot be written.
         NonFiniteLossError
             A ValueError: if the loss becomes infinite or nan.
         """
+        return fit_in_session(self, X, y, oracle)
+
+    def _begin(self, X: ArrayLike, y: ArrayLike | None, *, asks: bool) -> SlotRun:
         last = self._last()
         rows, rng = self._start(X)
         known, codes = np.empty(0, dtype=np.int64), np.full(len(rows), UNLABELED)
@@ -261,25 +264,21 @@ class GMDGMClassifier(ClassVAEClassifier):
         model = self._go_on(last, known, prior)
         if model is None:
             self._given: dict[int, Any] = {}
-            model = self._build_class_vae(rows, rng, prior)
-            slots = self._start_slots(model, rows, codes, len(known), rng)
-        else:
-            slots = self._slot_probabilities(rows).argmax(axis=1)
-        self._train_bounds(model, rows, codes, rng, **started_in(np.where(codes >= 0, codes, slots)))
+        return SlotRun(self, rows, codes, known, prior, rng, model, asks=asks)
+
+    def _take_up(self, rows: NDArray[Any], codes: NDArray[np.int64], known: NDArray[Any]) -> None:
+        """Set the fitted attributes: the slots and classes of the training rows."""
         self.known_classes_: NDArray[Any] = known
         self.answers_: list[Answer] = []
         probability = self._slot_probabilities(rows)
-        self._row_probability = np.where(codes[:, None] >= 0, np.eye(len(names))[codes], probability)
+        n_slots = probability.shape[1]
+        self._row_probability = np.where(codes[:, None] >= 0, np.eye(n_slots)[codes], probability)
         row_slots = self._row_probability.argmax(axis=1)
-        self.slot_sizes_ = np.bincount(row_slots, minlength=len(names))
+        self.slot_sizes_ = np.bincount(row_slots, minlength=n_slots)
         self._name_slots(self._given)
-        unlabeled = np.bincount(row_slots[codes < 0], minlength=len(names))
-        symptom = collapse_symptom(unlabeled, len(known))
+        symptom = collapse_symptom(np.bincount(row_slots[codes < 0], minlength=n_slots), len(known))
         if symptom:
-            warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=2)
-        if oracle is not None:
-            self._ask(oracle)
-        return self
+            warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=7)
 
     def cluster_and_label(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Name found slots by the labels of a few rows: each gets the most common one among its rows.
@@ -303,7 +302,7 @@ class GMDGMClassifier(ClassVAEClassifier):
         """
         check_is_fitted(self, "classes_")
         classes, codes = self._known_labels(y, len(X))  # type: ignore[arg-type]
-        kinds = self._kinds()
+        kinds = self._kinds(self.known_classes_)
         if len(kinds | {label_kind(label) for label in classes.tolist()}) > 1:
             raise ValueError(
                 f"GMDGMClassifier: labels of the kind of {[*self.known_classes_.tolist(), *self._given.values()]} are "
@@ -318,27 +317,14 @@ class GMDGMClassifier(ClassVAEClassifier):
         self._name_slots(given)
         return self
 
-    def _kinds(self) -> set[str]:
+    def _kinds(self, known: NDArray[Any]) -> set[str]:
         """Kinds of the labels that somebody gave."""
-        return {label_kind(label) for label in (*self.known_classes_.tolist(), *self._given.values())}
+        return {label_kind(label) for label in (*known.tolist(), *self._given.values())}
 
     def _epochs(self, phase: str, n_samples: int) -> int:
         if phase == "pretrain" and self.pretrain_epochs != "auto":
             return int(self.pretrain_epochs)
         return super()._epochs(phase, n_samples)
-
-    def _start_slots(
-        self, model: Any, rows: NDArray[Any], codes: NDArray[np.int64], n_known: int, rng: np.random.RandomState
-    ) -> NDArray[np.int64]:
-        """Pretrain a plain VAE, cluster it, and teach the slots to the network."""
-        z = self._pretrain(model, rows, rng)
-        graph = with_latents(inputs_graph(rows, self._event), z)
-        slots = find_slots(graph, z, codes, n_known, len(model.class_probs), fresh_seed(rng))
-        placed = slots >= 0
-        device = self._device
-        model.set_prior(torch.from_numpy(z[placed]).to(device).float(), torch.from_numpy(slots[placed]).to(device))
-        self._teach(model, rows, slots, rng)
-        return slots
 
     def _name_slots(self, given: dict[int, Any]) -> None:
         """Give found slots names; the labels of the training rows follow."""
@@ -349,22 +335,6 @@ class GMDGMClassifier(ClassVAEClassifier):
         probability = self._summed(self._row_probability)
         self.labels_ = self.classes_[probability.argmax(axis=1)]
         self.label_confidence_ = np.minimum(probability.max(axis=1), 1.0)  # a sum of float32
-
-    def _ask(self, oracle: Oracle) -> None:
-        """Ask about the decoded center of every found slot that holds rows and has no name yet."""
-        found = range(len(self.known_classes_), len(self.slots_))
-        asked = [k for k in found if self.slot_sizes_[k] and k not in self._given]
-        if not asked:
-            return
-        centers = self._decode(np.array(asked), np.zeros((len(asked), self._model.n_latent)))
-        queries = []
-        for number, (slot, x) in enumerate(zip(asked, centers, strict=True)):
-            members = np.flatnonzero(self._row_probability.argmax(axis=1) == slot)
-            members = members[np.argsort(-self._row_probability[members, slot], kind="stable")][:N_MEMBERS]
-            queries.append(Query(number, x, "center", None, slot, 0, 0, members=members))
-        answers = consult(oracle, QueryBatch(queries), self.answers_, kinds=self._kinds())
-        said = zip(asked, answers, strict=True)
-        self._name_slots({**self._given, **{slot: answer.label for slot, answer in said if answer.is_label}})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

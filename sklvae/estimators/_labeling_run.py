@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._labels import join_labels
+from .._labels import join_labels, label_kind
 from ..labeling import INVALID, SKIP, Answer, Cluster, Query, QueryBatch
 from ..nn import VAE, ClassifiedVAE
 from ..objectives import beta_vae_loss, cluster_label_loss
@@ -21,6 +21,7 @@ from ..training import NonFiniteLossError, Rows, fresh_seed, in_blocks, seeded
 from ._base import auto_epochs
 from ._input import inputs_graph
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
+from ._run import Run
 
 if TYPE_CHECKING:
     from ._cluster_label import ClusterLabelVAEClassifier
@@ -31,7 +32,7 @@ PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
 ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
 
 
-class LabelingRun:
+class LabelingRun(Run):
     """Pretrain; then, each round: cluster, ask, spread, train on.
 
     Parameters
@@ -50,6 +51,8 @@ class LabelingRun:
         Whether there is anybody to ask.
     """
 
+    attributes = ("classes_", "labels_", "label_confidence_", "_class_latents", "rounds_", "history_")
+
     def __init__(
         self,
         estimator: ClusterLabelVAEClassifier,
@@ -60,26 +63,45 @@ class LabelingRun:
         *,
         asks: bool,
     ) -> None:
-        self.estimator, self.rows, self.known, self.rng, self.asks = estimator, rows, known, rng, asks
-        self.vae = vae
+        super().__init__(estimator, rows, rng)
+        self.known, self.vae, self.asks = known, vae, asks
+        self.kinds = {label_kind(label) for label, _ in known.labels.values()}
         self.model: ClassifiedVAE | None = None
+        self.number, self.spread = 0, Spread.nothing(len(rows))
         self.event = estimator._event
         self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
 
+    def state(self) -> dict[str, Any]:
+        """What `steps` goes on from."""
+        return {"number": self.number, "spread": dict(vars(self.spread)), "known": self.known.packed()}
+
+    def restore(self, state: dict[str, Any], model: VAE | ClassifiedVAE) -> None:
+        """Take up where `state` was taken."""
+        self.number, self.spread = state["number"], Spread(**state["spread"])
+        self.known = Known.unpacked(state["known"])
+        self.model = model if isinstance(model, ClassifiedVAE) else None
+        self.vae = model.vae if isinstance(model, ClassifiedVAE) else model
+
     def steps(self) -> Generator[QueryBatch, list[Answer], None]:
-        """The whole fit: yields questions and is sent their answers."""
+        """The whole fit, or what is left of it: yields questions and is sent their answers."""
         settings = self.estimator
-        vae = self.vae = self.vae or self._pretrained()
-        spread = Spread.nothing(len(self.rows))
+        if self.vae is None:
+            self.vae = self._pretrained()
+            self.trained()
+        vae = self.vae
         z = in_blocks(vae, encode, self.rows, self.event)
-        for number in range(settings.n_rounds):
+        while self.number < settings.n_rounds:
+            number = self.number
+            if self.model is not None and len(self.known.labels) == len(self.rows):
+                break
             plan = self._plan(number) if self.asks else None
             if self.asks and plan is None and number > 0:
                 break
             before = len(settings.answers_)
-            previous = spread if self.model is not None else None
+            previous = self.spread if self.model is not None else None
             round_ = Round(z, self.inputs_graph, previous, self._query_maker(number, z), fresh_seed(self.rng))
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
+            self.spread, self.number = spread, number + 1
             if not len(spread.classes):
                 self._record(spread, number, before)
                 continue
@@ -89,16 +111,15 @@ class LabelingRun:
             z = in_blocks(vae, encode, self.rows, self.event)
             spread.predicted = in_blocks(model, classify_latent, z, z.shape[1:])
             self._keep(spread, z, number, before)
+            self.trained()
             if interrupted:
-                warnings.warn(f"Interrupted while training round {number}; later rounds are left out.", stacklevel=3)
+                warnings.warn(f"Interrupted while training round {number}; later rounds are left out.", stacklevel=6)
                 break
-            if len(self.known.labels) == len(self.rows):
-                break
-        if len(spread.classes) < 2:
+        if len(self.spread.classes) < 2:
             raise ValueError(
                 f"{type(settings).__name__}: labels of at least 2 classes are needed, but "
-                f"{len(settings.answers_)} answers gave {len(spread.classes)} class(es), "
-                f"{spread.classes.tolist()}. The answers are kept in answers_."
+                f"{len(settings.answers_)} answers gave {len(self.spread.classes)} class(es), "
+                f"{self.spread.classes.tolist()}. The answers are kept in answers_."
             )
 
     def _plan(self, number: int) -> Plan | None:

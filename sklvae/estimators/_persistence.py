@@ -6,7 +6,8 @@ import json
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 from uuid import uuid4
@@ -19,23 +20,31 @@ from torch import Tensor
 from ..training import Net
 from ._codec import Arrays, CannotPackError, pack, unpack
 
-__all__ = ["PersistenceMixin"]
+__all__ = [
+    "PersistenceMixin",
+    "read_safetensors",
+    "require_safetensors",
+    "sklvae_version",
+    "sync_folder",
+    "write_whole",
+]
 
 FORMAT, FORMAT_VERSION = "sklvae", 1
 NET = "net_."
 """What the names of a network's arrays begin with."""
 
-NOT_SAVED = {"net_", "_device", "_metadata_request"}
+NOT_SAVED = {"net_", "_device", "_metadata_request", "_is_clone"}
 """Attributes that are not data; all others are saved."""
 
 
 class PersistenceMixin(ABC):
     """`save` and `load`, for every estimator that can build its network without training it."""
 
-    _for_fit_only: ClassVar[tuple[str, ...]] = ("callbacks",)
+    _for_fit_only: ClassVar[tuple[str, ...]] = ("callbacks", "session_dir")
     """Parameters that are saved as None."""
     _parts: ClassVar[dict[str, type[PersistenceMixin]]] = {}
     """Fitted attributes that are estimators of this library, saved with it."""
+    net_: Net
 
     @abstractmethod
     def _untrained_net(self, state: Mapping[str, Tensor]) -> Net:
@@ -44,9 +53,9 @@ class PersistenceMixin(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file, which `load` reads without running any code from it.
 
-        The file holds the networks, the fitted attributes and the parameters, except that `callbacks` and `vae`,
-        which matter in training only, are saved as None. It is written as a whole or not at all. Metadata requests
-        are not saved.
+        The file holds the networks, the fitted attributes and the parameters, except that `callbacks`, `vae` and
+        `session_dir`, which matter in training only, are saved as None. It is written as a whole or not at all.
+        Metadata requests are not saved.
 
         Parameters
         ----------
@@ -61,17 +70,11 @@ class PersistenceMixin(ABC):
             If a parameter is code, such as a function, or parameters have been changed since `fit`. Nothing
             is written then.
         """
-        safetensors = _safetensors()
+        safetensors = require_safetensors("save and load need")
         check_is_fitted(self, "net_")
         metadata, arrays = self._packed()
         self._unpacked(metadata, arrays)  # what could not be loaded is not saved
-        path = Path(path)
-        part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-        try:
-            part.write_bytes(safetensors.numpy.save(arrays, metadata))  # its save_file grants the owner only
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(Path(path), safetensors.numpy.save(arrays, metadata))  # its save_file grants the owner only
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: Any = None) -> Self:
@@ -96,13 +99,13 @@ class PersistenceMixin(ABC):
         ValueError
             If the file was not written by `save`, by another estimator's, or by a later version's.
         """
-        metadata, arrays = _read(path)
+        metadata, arrays = read_safetensors(path)
         if metadata.get("format") != FORMAT:
             raise ValueError(f"{path} is not an estimator of sklvae. {cls.__name__}.load reads what save wrote.")
         version, writer = metadata["format_version"], metadata["sklvae_version"]
         if int(version) > FORMAT_VERSION:
             raise ValueError(
-                f"{path} has format {version}, written by sklvae {writer}, but sklvae {_version()} reads up "
+                f"{path} has format {version}, written by sklvae {writer}, but sklvae {sklvae_version()} reads up "
                 f"to format {FORMAT_VERSION}. Update sklvae."
             )
         if metadata["class"] != cls.__name__:
@@ -112,23 +115,29 @@ class PersistenceMixin(ABC):
     def _packed(self) -> tuple[dict[str, str], Arrays]:
         """The header and the arrays of a file."""
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
-        fitted = {k: v for k, v in vars(self).items() if k not in {*params, *self._parts, *NOT_SAVED}}
         params |= {name: None for name in self._for_fit_only if name in params}
-        state = self.net_.module_.model.state_dict()  # type: ignore[attr-defined]
-        arrays = {NET + name: tensor.cpu().numpy() for name, tensor in state.items()}
+        fitted, arrays = self._packed_fit(
+            name for name in vars(self) if name not in {*params, *self._parts, *NOT_SAVED}
+        )
         metadata = {
             "format": FORMAT,
             "format_version": str(FORMAT_VERSION),
-            "sklvae_version": _version(),
+            "sklvae_version": sklvae_version(),
             "class": type(self).__name__,
             "params": json.dumps({k: self._pack(k, v, arrays) for k, v in params.items()}),
-            "fitted": json.dumps({k: self._pack(k, v, arrays) for k, v in fitted.items()}),
+            "fitted": json.dumps(fitted),
         }
         for name in self._parts:
             header, part = getattr(self, name)._packed()
             metadata[name] = json.dumps(header)
             arrays |= {f"{name}.{key}": array for key, array in part.items()}
         return metadata, arrays
+
+    def _packed_fit(self, names: Iterable[str]) -> tuple[dict[str, Any], Arrays]:
+        """Fitted attributes as JSON, and all arrays of them and of the network."""
+        state = self.net_.module_.model.state_dict()
+        arrays = {NET + name: tensor.cpu().numpy() for name, tensor in state.items()}
+        return {name: self._pack(name, getattr(self, name), arrays) for name in names}, arrays
 
     def _pack(self, name: str, value: Any, arrays: Arrays) -> Any:
         try:
@@ -147,37 +156,72 @@ class PersistenceMixin(ABC):
         if unknown:
             raise ValueError(
                 f"{cls.__name__}: the file was written by sklvae {metadata['sklvae_version']} and has "
-                f"parameters that sklvae {_version()} does not know: {', '.join(unknown)}. Update sklvae."
+                f"parameters that sklvae {sklvae_version()} does not know: {', '.join(unknown)}. Update sklvae."
             )
         estimator = cls(**params | replaced)
-        for name, value in fitted.items():
-            setattr(estimator, name, value)
         for name, kind in cls._parts.items():
             part = {k.removeprefix(f"{name}."): v for k, v in arrays.items() if k.startswith(f"{name}.")}
             setattr(estimator, name, kind._unpacked(json.loads(metadata[name]), part, **replaced))
+        estimator._restore_fit(fitted, arrays)
+        return estimator
+
+    def _restore_fit(self, fitted: Mapping[str, Any], arrays: Arrays) -> None:
+        """Set fitted attributes, and the network whose parameters are among `arrays`."""
+        for name, value in fitted.items():
+            setattr(self, name, value)
         state = {k.removeprefix(NET): torch.from_numpy(v) for k, v in arrays.items() if k.startswith(NET)}
-        net = estimator._untrained_net(state)
+        net = self._untrained_net(state)
         try:
             net.module_.model.load_state_dict(state)
         except RuntimeError as error:
             raise ValueError(
-                f"{cls.__name__}: the parameters do not describe the network that was fitted. Were they "
+                f"{type(self).__name__}: the parameters do not describe the network that was fitted. Were they "
                 "changed after fit? Set them back, or fit again."
             ) from error
-        estimator.net_ = net  # type: ignore[attr-defined]
-        return estimator
+        self.net_ = net
 
 
-def _safetensors() -> Any:
+def require_safetensors(what: str) -> Any:
+    """The package, or an error that says what needs it."""
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise ImportError('save and load need safetensors: pip install "sklvae[files]"') from error
+        raise ImportError(f'{what} safetensors: pip install "sklvae[files]"') from error
     return safetensors
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], Arrays]:
-    safetensors = _safetensors()
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file as a whole, on the disk when this returns; or leave the one that is there."""
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        part.write_bytes(data)
+        with part.open("r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """See that the names in a folder are on the disk, too, where folders can be synced."""
+    with suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, str], Arrays]:
+    """Header and arrays of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    safetensors = require_safetensors("save and load need")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             # A copy each: tensors of their own, which may be written to.
@@ -186,6 +230,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], Arrays]:
         raise ValueError(f"{path} is damaged, or is no safetensors file: {error}.") from error
 
 
-def _version() -> str:
+def sklvae_version() -> str:
+    """The version of sklvae."""
     # No import statement: imports point from the package to its parts.
     return str(sys.modules[__name__.partition(".")[0]].__version__)

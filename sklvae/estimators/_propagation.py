@@ -51,6 +51,26 @@ class Known:
     asked: set[int] = field(default_factory=set)
     votes: list[dict[Any, NDArray[np.float32]]] = field(default_factory=list)
 
+    def packed(self) -> dict[str, Any]:
+        """The same in columns: there may be a million known rows."""
+        said = list(self.labels.values())
+        labels = np.empty(len(said), dtype=object)
+        labels[:] = [label for label, _ in said]
+        return {
+            "rows": np.array(list(self.labels), dtype=np.int64),
+            "labels": labels,
+            "confidences": np.array([confidence for _, confidence in said], dtype=np.float64),
+            "asked": np.array(sorted(self.asked), dtype=np.int64),
+            "votes": self.votes,
+        }
+
+    @classmethod
+    def unpacked(cls, packed: dict[str, Any]) -> Known:
+        """What `packed` took apart."""
+        said = zip(packed["labels"].tolist(), packed["confidences"].tolist(), strict=True)
+        labels = dict(zip(packed["rows"].tolist(), said, strict=True))
+        return cls(labels, set(packed["asked"].tolist()), packed["votes"])
+
 
 @dataclass(frozen=True)
 class Plan:

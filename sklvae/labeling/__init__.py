@@ -4,7 +4,9 @@ from ._answers import INVALID, SKIP, Answer, Oracle, OracleError, consult, read_
 from ._clusters import Cluster, find_clusters
 from ._confidence import confidence_of
 from ._console import ConsoleOracle
+from ._fingerprint import array_digest, described, digest
 from ._label_studio import LabelStudioFiles
+from ._log import AnswerLog, SessionError
 from ._majority import MajorityOracle
 from ._oracles import MemoizingOracle, SimulatedOracle
 from ._proposals import undecided_rows
@@ -16,6 +18,7 @@ __all__ = [
     "INVALID",
     "SKIP",
     "Answer",
+    "AnswerLog",
     "Cluster",
     "ConsoleOracle",
     "LabelStudioFiles",
@@ -25,11 +28,15 @@ __all__ = [
     "OracleError",
     "Query",
     "QueryBatch",
+    "SessionError",
     "SimulatedOracle",
     "WebOracle",
+    "array_digest",
     "ask_clusters",
     "confidence_of",
     "consult",
+    "described",
+    "digest",
     "find_clusters",
     "read_answers",
     "undecided_rows",

@@ -79,11 +79,12 @@ Oracle = Callable[[QueryBatch], Any]
 def consult(
     oracle: Oracle,
     queries: QueryBatch,
-    kept: list[Answer],
+    keep: Callable[[Answer], None],
     classes: ArrayLike | None = None,
+    before: Sequence[Answer] = (),
     kinds: Set[str] = frozenset(),
-) -> list[Answer]:
-    """Ask `oracle`, append each answer to `kept` as it is read, and return those of this call.
+) -> None:
+    """Ask `oracle`, and hand each answer to `keep` as it is read.
 
     Parameters
     ----------
@@ -91,10 +92,12 @@ def consult(
         Who is asked.
     queries : QueryBatch
         The questions.
-    kept : list of Answer
-        Answers so far; grows.
+    keep : callable
+        Takes one answer; the next is read when it has returned.
     classes : array-like, optional
         The only labels allowed.
+    before : sequence of Answer
+        Earlier answers.
     kinds : set of str, default=empty
         Kinds of the labels known already.
 
@@ -107,21 +110,23 @@ def consult(
     ValueError
         If a reply is wrong, see `read_answers`.
     """
-    before = len(kept)
+    before, n_kept = tuple(before), len(before)
     try:
-        kept.extend(read_answers(_called(oracle, queries), queries, classes, kept[:before], kinds))
+        for answer in read_answers(_called(oracle, queries), queries, classes, before, kinds):
+            keep(answer)
+            n_kept += 1
     except _Failed as failed:
         cause = failed.__cause__
-        where = f"after {len(kept)} answers, which are kept in answers_"
+        where = f"after {n_kept} answers, which are kept in answers_"
         if isinstance(cause, KeyboardInterrupt):
             raise KeyboardInterrupt(f"Interrupted in the oracle {where}.") from cause
         raise OracleError(
             f"The oracle raised {type(cause).__name__}: {cause} ({where}). Fit again with "
-            "oracle=MemoizingOracle(oracle, answers=estimator.answers_) to be asked nothing twice."
+            "oracle=MemoizingOracle(oracle, answers=estimator.answers_), or with the same session_dir if there was "
+            "one, to be asked nothing twice."
         ) from cause
     except ValueError as error:
-        raise ValueError(f"{error} The {len(kept)} answers before it are kept in answers_.") from error
-    return kept[before:]
+        raise ValueError(f"{error} The {n_kept} answers before it are kept in answers_.") from error
 
 
 def read_answers(

@@ -1,0 +1,203 @@
+"""A full disk, a damaged file, a second process: clear errors, and nothing is lost."""
+
+import builtins
+import os
+import resource
+import sqlite3
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+from sklvae import ClusterLabelVAEClassifier, LabelingSession
+from sklvae.labeling import SessionError
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Make a classifier that is fitted at once and keeps its sessions in a folder of the test."""
+
+    def make(**parameters):
+        defaults = {"n_clusters": 4, "n_rounds": 2, "budget": 8, "max_epochs": 2, "hidden_units": (8,), "n_latent": 3}
+        return ClusterLabelVAEClassifier(**{**defaults, "random_state": 0, "session_dir": tmp_path, **parameters})
+
+    return make
+
+
+@pytest.fixture
+def whole(blobs, tiny, truth):
+    """What an undisturbed fit gives."""
+    X, y = blobs
+    return tiny(session_dir=None).fit(X, oracle=truth(y)).predict_proba(X)
+
+
+@contextmanager
+def no_file_longer_than(n_bytes):
+    """A disk that is full once a file is so long."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_an_answer_that_a_full_disk_does_not_take_is_told_again(blobs, tiny, truth, whole, tmp_path):
+    X, y = blobs
+    with LabelingSession(tiny(), X) as session:
+        first, second, *_ = session.ask()
+        session.tell({first.id: int(y[first.index])})
+        (wal,) = tmp_path.rglob("answers.sqlite-wal")
+        with (
+            no_file_longer_than(wal.stat().st_size),
+            pytest.raises(SessionError, match=r"answer to query 1, which is not kept.*the disk has space"),
+        ):
+            session.tell({second.id: int(y[second.index])})
+        assert [answer.query.id for answer in session.estimator.answers_] == [0]
+        session.tell({second.id: int(y[second.index])})
+    expert = truth(y)
+    again = tiny().fit(X, oracle=expert)
+    assert min(query.id for batch in expert.batches for query in batch) == 2
+    np.testing.assert_array_equal(again.predict_proba(X), whole)
+
+
+def test_a_checkpoint_that_a_full_disk_does_not_take_leaves_the_one_before(blobs, tiny, truth, whole, tmp_path):
+    X, y = blobs
+    with LabelingSession(tiny(), X) as session:
+        session.tell([int(y[query.index]) for query in session.ask()])
+        (checkpoint,) = tmp_path.rglob("checkpoint.safetensors")
+        before = checkpoint.read_bytes()
+        with (
+            no_file_longer_than(1000),
+            pytest.raises(SessionError, match=r"checkpoint.safetensors cannot be read or w"),
+        ):
+            session.ask()
+    assert checkpoint.read_bytes() == before
+    assert list(tmp_path.rglob("*.part")) == []
+    expert = truth(y)
+    again = tiny().fit(X, oracle=expert)
+    assert min(query.id for batch in expert.batches for query in batch) == 4
+    np.testing.assert_array_equal(again.predict_proba(X), whole)
+
+
+@pytest.mark.parametrize("length", [0, 100, -1])
+def test_a_truncated_checkpoint_says_how_to_go_on_and_loses_no_answer(length, blobs, tiny, truth, whole, tmp_path):
+    X, y = blobs
+    tiny().fit(X, oracle=truth(y))
+    (checkpoint,) = tmp_path.rglob("checkpoint.safetensors")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:length])
+    with pytest.raises(SessionError, match=r"checkpoint.safetensors cannot be read.*Delete checkpoint\.safetensors"):
+        tiny().fit(X, oracle=truth(y))
+    checkpoint.unlink()
+    expert = truth(y)
+    np.testing.assert_array_equal(tiny().fit(X, oracle=expert).predict_proba(X), whole)
+    assert expert.batches == []
+
+
+def test_a_damaged_log_is_refused_and_left_as_it_is(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    tiny().fit(X, oracle=truth(y))
+    (log,) = tmp_path.rglob("answers.sqlite")
+    log.write_bytes(b"no database, but long enough to be one" * 100)
+    before = log.read_bytes()
+    with pytest.raises(SessionError, match=r"answers\.sqlite cannot be opened: file is not a database"):
+        tiny().fit(X, oracle=truth(y))
+    assert log.read_bytes() == before
+    log.unlink()
+    with pytest.raises(SessionError, match=r"lacks the answer to query 0, which training has used\. Put the file back"):
+        tiny().fit(X, oracle=truth(y))
+
+
+def test_a_log_of_a_later_version_asks_for_an_update(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    tiny().fit(X, oracle=truth(y))
+    with sqlite3.connect(next(tmp_path.rglob("answers.sqlite"))) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(SessionError, match=r"later version of sklvae\. Update sklvae"):
+        tiny().fit(X, oracle=truth(y))
+
+
+def test_a_log_that_another_program_holds_takes_the_answer_later(blobs, tiny, tmp_path, monkeypatch):
+    X, _ = blobs
+    monkeypatch.setattr("sklvae.labeling._log.BUSY_SECONDS", 0.05)
+    with LabelingSession(tiny(), X) as session:
+        session.ask()
+        other = sqlite3.connect(next(tmp_path.rglob("answers.sqlite")), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SessionError, match=r"query 0, which is not kept: database is locked.*Close other programs"):
+            session.tell({0: 1})
+        other.close()
+        session.tell({0: 1})
+        assert session.estimator.n_queries_ == 1
+
+
+def test_a_session_is_held_by_one_at_a_time(blobs, tiny):
+    X, _ = blobs
+    with LabelingSession(tiny(), X) as session:
+        session.ask()
+        with pytest.raises(SessionError, match=r"is in use by another fit or LabelingSession, in this process or"):
+            LabelingSession(tiny(), X)
+        session.tell({0: 1})  # the one that has it goes on
+    LabelingSession(tiny(), X).close()
+
+
+@contextmanager
+def read_only(path):
+    """A folder that may not be written to; root, who may write everywhere, becomes somebody else."""
+    root = os.geteuid() == 0
+    path.chmod(stat.S_IRUSR | stat.S_IXUSR | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        path.chmod(stat.S_IRWXU)
+
+
+def test_a_folder_that_may_not_be_written_to_is_named(blobs, tiny, truth):
+    X, y = blobs
+    with TemporaryDirectory() as folder:  # pytest's own folders are closed to others
+        path = Path(folder)
+        tiny(session_dir=None).fit(X, oracle=truth(y))
+        with read_only(path), pytest.raises(SessionError, match=f"{folder}.*cannot be read or written.*may be written"):
+            tiny(session_dir=path).fit(X, oracle=truth(y))
+        (path / "file").write_text("no folder")
+        with pytest.raises(SessionError, match="cannot be read or written"):
+            tiny(session_dir=path / "file").fit(X, oracle=truth(y))
+
+
+def test_a_question_that_comes_out_otherwise_ends_the_session_with_its_answers(blobs, tiny, tmp_path):
+    X, _ = blobs
+    with LabelingSession(tiny(), X) as session:
+        session.ask()
+        session.tell({0: 1, 2: 3})
+    with sqlite3.connect(next(tmp_path.rglob("answers.sqlite"))) as database:
+        database.execute("UPDATE question SET row = row + 1 WHERE id = 1")
+    database.close()
+    estimator = tiny()
+    session = LabelingSession(estimator, X)
+    with pytest.raises(SessionError, match=r"query 1 comes out otherwise than it was asked before.*MemoizingOracle"):
+        session.ask()
+    assert [answer.label for answer in estimator.answers_] == [1, 3]
+    with pytest.raises(ValueError, match="is closed"):
+        session.ask()
+    LabelingSession(tiny(session_dir=tmp_path / "other"), X).close()
+
+
+def test_a_session_says_which_package_it_needs(blobs, tiny, monkeypatch):
+    whole = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("safetensors"):
+            raise ImportError(name)
+        return whole(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"session_dir needs safetensors: pip install \"sklvae\[files\]\""):
+        tiny().fit(*blobs)

@@ -1,0 +1,130 @@
+"""A session is killed again and again, and gives what one gives that was never broken off."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import pytest
+
+from sklvae.labeling import AnswerLog
+
+SERVER = Path(__file__).with_name("fork_server.py")
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")
+
+N_CALLS = {"ask": 3, "tell": 14, "checkpoint": 4, "fsync": 10, "replace": 5, "step": 8}
+"""About how often each point is passed in one fit."""
+
+
+@pytest.fixture(scope="module")
+def in_child():
+    """Run a session in a child process, which may be killed; tell how it ended."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    server = subprocess.Popen(
+        [sys.executable, SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **threads},
+    )
+
+    def run(folder, *, kind, by_fit, session_dir, seconds=None, kill_at=None):
+        request = {
+            "kind": kind,
+            "by_fit": by_fit,
+            "session_dir": session_dir and str(session_dir),
+            "diary": str(folder / "diary"),
+            "result": str(folder / "result.npz"),
+            "seconds": seconds,
+            "kill_at": kill_at,
+        }
+        print(json.dumps(request), file=server.stdin, flush=True)
+        end = json.loads(server.stdout.readline())
+        if end["code"] == 1:
+            pytest.fail((folder / "diary.error").read_text())
+        return end
+
+    yield run
+    server.stdin.close()
+    server.wait()
+    server.stdout.close()
+
+
+def notes(folder):
+    diary = folder / "diary"
+    return [line.split() for line in diary.read_text().splitlines()] if diary.exists() else []
+
+
+def assert_nothing_was_lost(folder, session_dir):
+    """Every answer that was acknowledged is in the log; it is read from a copy, so that the session is left alone."""
+    told = {int(number): answer for word, number, *answer in notes(folder) if word == "told"}
+    for answers in session_dir.glob("*/answers.sqlite"):
+        copy = shutil.copytree(answers.parent, folder / "copy")
+        log = AnswerLog(copy / answers.name)
+        kept = {number: [str(answer.label)] for number, answer in log.answers().items()}
+        log.close()
+        shutil.rmtree(copy)
+        assert kept.items() >= told.items()
+        told = {}
+    assert not told
+
+
+def assert_nothing_was_done_twice(folder):
+    told, kept = set(), set()
+    for word, what, *_ in notes(folder):
+        assert not (word == "ask" and what in told), f"query {what} was asked after its answer was kept"
+        assert not (word == "train" and what in kept), f"{what} was trained after it was kept"
+        if word in ("told", "kept"):
+            (told if word == "told" else kept).add(what)
+
+
+def an_end(rng, usual):
+    """How a child is to be killed: after a while, or at some call of something."""
+    if rng.integers(2):
+        return {"seconds": rng.uniform(0, usual)}
+    point = str(rng.choice(list(N_CALLS)))
+    return {"kill_at": [point, int(rng.integers(1, N_CALLS[point] + 1)), bool(rng.integers(2))]}
+
+
+def killed_often(in_child, tmp_path, kind, by_fit, n_kills, seed):
+    """Sessions until so many kills have hit, each killed at random until it comes to its end."""
+    rng, hit = np.random.default_rng(seed), Counter()
+    usual = in_child(tmp_path, kind=kind, by_fit=by_fit, session_dir=tmp_path / "sessions")["seconds"]
+    in_child(tmp_path, kind=kind, by_fit=by_fit, session_dir=None)
+    expected = np.load(tmp_path / "result.npz")
+    while hit.total() < n_kills:
+        folder = Path(mkdtemp(dir=tmp_path))
+        code = None
+        while code != 0:
+            end = an_end(rng, usual) if hit.total() < n_kills else {}
+            code = in_child(folder, kind=kind, by_fit=by_fit, session_dir=folder / "sessions", **end)["code"]
+            assert code in (0, -signal.SIGKILL)
+            hit.update(["a moment" if "seconds" in end else end["kill_at"][0]] if code else [])
+            assert_nothing_was_lost(folder, folder / "sessions")
+        assert_nothing_was_done_twice(folder)
+        with np.load(folder / "result.npz") as result:
+            for name in expected:
+                np.testing.assert_array_equal(result[name], expected[name], err_msg=name)
+    return hit
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_fit", "n_kills"), [("graph", True, 12), ("cluster", False, 12), ("slots", True, 6)]
+)
+def test_a_killed_session_loses_nothing_and_gives_the_same(in_child, tmp_path, kind, by_fit, n_kills):
+    assert killed_often(in_child, tmp_path, kind, by_fit, n_kills, seed=0).total() >= n_kills
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by_fit", [True, False])
+@pytest.mark.parametrize(("kind", "n_kills"), [("graph", 50), ("cluster", 50), ("slots", 25)])
+def test_a_session_killed_hundreds_of_times_loses_nothing(in_child, tmp_path, kind, by_fit, n_kills):
+    hit = killed_often(in_child, tmp_path, kind, by_fit, n_kills, seed=1)
+    assert {"a moment", "tell", "checkpoint", "step"} <= set(hit)

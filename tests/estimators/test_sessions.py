@@ -1,0 +1,399 @@
+"""Ask and tell, and what a session leaves in its folder."""
+
+import datetime
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
+
+from sklvae import INVALID, SKIP, ClusterLabelVAEClassifier, GMDGMClassifier, LabelingSession, M2Classifier
+from sklvae.labeling import Answer, OracleError, SimulatedOracle
+from sklvae.model_selection import SemiSupervisedSplit, masked_scorer
+
+RESULTS = ("classes_", "labels_", "label_confidence_")
+
+
+@pytest.fixture
+def tiny():
+    """Make a classifier that is fitted at once."""
+
+    def make(**parameters):
+        defaults = {"n_clusters": 4, "n_rounds": 2, "budget": 9, "max_epochs": 2, "hidden_units": (8,), "n_latent": 3}
+        return ClusterLabelVAEClassifier(**{**defaults, "random_state": 0, **parameters})
+
+    return make
+
+
+@pytest.fixture
+def tiny_slots():
+    def make(**parameters):
+        defaults = {"n_extra": 3, "max_epochs": 30, "batch_size": 32, "hidden_units": (16,), "n_latent": 3}
+        return GMDGMClassifier(**{**defaults, "random_state": 0, **parameters})
+
+    return make
+
+
+def nobody(queries):
+    raise AssertionError(f"asked about {[query.id for query in queries]}")
+
+
+def assert_same_fit(one, other, X):
+    for name in RESULTS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+    losses = [[epoch["train_loss"] for epoch in estimator.history_] for estimator in (one, other)]
+    assert losses[0] == losses[1]
+    said = [[(a.query.id, a.label, a.confidence) for a in estimator.answers_] for estimator in (one, other)]
+    assert said[0] == said[1]
+
+
+def mixed(y):
+    """Labels with a confidence, an INVALID and a SKIP."""
+
+    def answer(query):
+        row = query.members[0] if query.index is None else query.index
+        special = {1: Answer(INVALID), 2: Answer(SKIP)}
+        return special.get(query.id, Answer(int(y[row]), 0.5 + query.id / 100))
+
+    return answer
+
+
+@pytest.mark.parametrize("propagation", ["graph", "cluster"])
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_answers_in_any_order_give_the_fit_of_an_oracle(propagation, in_folder, blobs, tiny, tmp_path):
+    X, y = blobs
+    answer = mixed(y)
+    whole = tiny(propagation=propagation).fit(X, oracle=lambda queries: [answer(query) for query in queries])
+    part_by_part = tiny(propagation=propagation, session_dir=tmp_path if in_folder else None)
+    with LabelingSession(part_by_part, X) as session:
+        while queries := session.ask():
+            some = np.random.default_rng(len(queries)).permutation(len(queries))[: max(1, len(queries) // 2)]
+            session.tell({queries[i].id: answer(queries[i]) for i in some})
+        assert session.finish() is part_by_part
+    assert_same_fit(whole, part_by_part, X)
+
+
+def test_found_slots_are_asked_about_in_a_session(blobs, tiny_slots, tmp_path):
+    X, y = blobs
+    known = np.where((y == 0) & (np.arange(len(y)) < 60), 0, -1)
+    model = tiny_slots(session_dir=tmp_path)
+    with LabelingSession(model, X, known) as session:
+        queries = session.ask()
+        session.tell({queries[-1].id: 7})
+        assert [query.id for query in session.ask()] == [query.id for query in queries[:-1]]
+        session.tell([SKIP] * (len(queries) - 1))
+        session.finish()
+    assert 7 in model.found_classes_
+    oracle = tiny_slots().fit(X, known, oracle=lambda queries: [SKIP] * (len(queries) - 1) + [7])
+    assert_same_fit(oracle, model, X)
+    again = tiny_slots(session_dir=tmp_path).fit(X, known, oracle=nobody)
+    assert_same_fit(again, model, X)
+
+
+def test_every_way_of_telling_names_the_same_queries(blobs, tiny):
+    X, y = blobs
+
+    def by_id(queries):
+        return {query.id: int(y[query.index]) for query in queries}
+
+    def by_query(queries):
+        return [Answer(int(y[query.index]), query=query) for query in reversed(queries)]
+
+    def whole(queries):
+        return (y[[query.index for query in queries]], np.ones(len(queries)))
+
+    fits = []
+    for way in (by_id, by_query, whole):
+        session = LabelingSession(tiny(), X)
+        while queries := session.ask():
+            session.tell(way(queries))
+        fits.append(session.finish())
+    for fit in fits[1:]:
+        assert_same_fit(fits[0], fit, X)
+
+
+def test_the_last_answer_counts_and_an_undone_one_is_open_again(blobs, tiny, tmp_path):
+    X, y = blobs
+    estimator = tiny(session_dir=tmp_path)
+    session = LabelingSession(estimator, X)
+    first, second, *others = session.ask()
+    session.tell({second.id: 5, first.id: 6})
+    session.tell({second.id: 7})
+    assert [(answer.query.id, answer.label) for answer in estimator.answers_] == [(0, 6), (1, 7)]
+    session.close()
+    session = LabelingSession(estimator, X)  # what stands survives, in the order it was told
+    session.ask()
+    assert session.undo().id == second.id
+    assert session.undo().id == first.id
+    assert estimator.n_queries_ == 0
+    with pytest.raises(ValueError, match="no answer to undo"):
+        session.undo()
+    assert len(session.ask()) == len(others) + 2
+    session.tell({query.id: int(y[query.index]) for query in (first, second, *others)})
+    session.ask()
+    with pytest.raises(ValueError, match="no answer to undo"):
+        session.undo()
+    with pytest.raises(ValueError, match=r"0 is not the id of a query that ask gave last; those are \[4, 5"):
+        session.tell({0: 1})
+    kept = session._folder.log._database.execute("SELECT question, reply, label FROM answer ORDER BY number").fetchall()
+    assert kept[:5] == [
+        (1, "label", "5"),
+        (0, "label", "6"),
+        (1, "label", "7"),
+        (1, "undone", None),
+        (0, "undone", None),
+    ]
+    session.close()
+
+
+def test_a_wrong_answer_is_refused_and_those_before_it_are_kept(blobs, tiny, tmp_path):
+    X, _ = blobs
+    estimator = tiny(session_dir=tmp_path, classes=["a", "b"])
+    with LabelingSession(estimator, X) as session:
+        queries = session.ask()
+        with pytest.raises(ValueError, match=r"query 1 must be one of the classes \['a', 'b'\]; got 'c'"):
+            session.tell({0: "a", 1: "c", 2: "b"})
+        with pytest.raises(ValueError, match=r"query 3 must be a confidence in \[0, 1\]"):
+            session.tell({2: "b", 3: Answer("b", 2)})
+        with pytest.raises(ValueError, match=f"one answer per query, {len(queries) - 2} in all"):
+            session.tell(["a"] * (len(queries) - 3))
+        assert [answer.label for answer in estimator.answers_][:2] == ["a", "a"]
+    with LabelingSession(tiny(session_dir=tmp_path, classes=["a", "b"]), X) as session:
+        assert 0 not in {query.id for query in session.ask()}
+
+
+def test_answers_are_of_one_kind_unless_the_only_other_one_is_replaced(blobs, tiny):
+    session = LabelingSession(tiny(), blobs[0])
+    session.ask()
+    session.tell({0: 1})
+    with pytest.raises(ValueError, match="query 1 must be a label of the same kind"):
+        session.tell({1: "one"})
+    session.tell({0: "one"})
+    session.tell({1: "two"})
+
+
+def test_only_labels_that_can_be_written_are_taken_into_a_folder(blobs, tiny, tmp_path):
+    X, _ = blobs
+    with LabelingSession(tiny(session_dir=tmp_path), X) as session:
+        session.ask()
+        with pytest.raises(ValueError, match="query 0 must be a string, a number or a boolean"):
+            session.tell({0: datetime.date(2020, 1, 1)})
+        assert session.estimator.answers_ == []
+
+
+def test_a_session_with_open_questions_is_not_finished_and_a_closed_one_is_over(blobs, tiny):
+    session = LabelingSession(tiny(), blobs[0])
+    with pytest.raises(ValueError, match="4 questions are open, from query 0 on"):
+        session.finish()
+    session.close()
+    for call in (session.ask, session.undo, session.finish, lambda: session.tell({})):
+        with pytest.raises(ValueError, match="is closed"):
+            call()
+
+
+def test_nothing_is_told_before_something_is_asked(blobs, tiny):
+    session = LabelingSession(tiny(), blobs[0])
+    for answers in ([1, 2, 3], 1, []):
+        with pytest.raises(ValueError, match=r"no question is open\. Call ask first"):
+            session.tell(answers)
+    with pytest.raises(ValueError, match="0 is not the id of a query that ask gave last"):
+        session.tell({0: 1})
+
+
+def test_an_estimator_that_asks_nobody_has_no_session(blobs):
+    with pytest.raises(ValueError, match="M2Classifier asks no questions"):
+        LabelingSession(M2Classifier(), blobs[0])
+
+
+class CtrlC(Callback):
+    """Breaks a training off; which one is no parameter."""
+
+    left = None
+
+    def on_train_begin(self, net, **kwargs):
+        CtrlC.left = None if CtrlC.left is None else CtrlC.left - 1
+
+    def on_batch_end(self, net, **kwargs):
+        if CtrlC.left == 0:
+            CtrlC.left = None
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("propagation", ["graph", "cluster"])
+def test_a_fit_that_broke_off_goes_on_where_it_was(propagation, blobs, tiny, tmp_path):
+    X, y = blobs
+    answer, asked = mixed(y), []
+    whole = tiny(propagation=propagation).fit(X, oracle=lambda queries: [answer(query) for query in queries])
+
+    def tired(queries):
+        for query in queries:
+            if asked.count(query.id) == 0 and query.id in (3, 6):
+                asked.append(query.id)
+                raise ConnectionError
+            asked.append(query.id)
+            yield answer(query)
+
+    estimator = tiny(propagation=propagation, session_dir=tmp_path)
+    for n_kept in (3, 6):
+        with pytest.raises(OracleError, match=f"after {n_kept} answers.*the same session_dir"):
+            estimator.fit(X, oracle=tired)
+        assert estimator.n_queries_ == n_kept
+    estimator.fit(X, oracle=tired)
+    assert sorted(asked) == sorted([*range(whole.n_queries_), 3, 6])
+    assert_same_fit(whole, estimator, X)
+
+
+def test_a_finished_fit_trains_and_asks_nothing_again(blobs, tiny, truth, tmp_path, monkeypatch):
+    X, y = blobs
+    done = tiny(session_dir=tmp_path).fit(X, oracle=truth(y))
+    monkeypatch.setattr(ClusterLabelVAEClassifier, "_train", lambda *args, **kwargs: pytest.fail("trained again"))
+    assert_same_fit(tiny(session_dir=str(tmp_path)).fit(X, oracle=nobody), done, X)
+
+
+def test_a_phase_that_was_interrupted_is_trained_again_in_full(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    whole = tiny(callbacks=[CtrlC()]).fit(X, oracle=truth(y))
+    CtrlC.left = 2
+    with pytest.warns(UserWarning, match="Interrupted while training round 0"):
+        tiny(callbacks=[CtrlC()], session_dir=tmp_path).fit(X, oracle=truth(y))
+    expert = truth(y)
+    resumed = tiny(callbacks=[CtrlC()], session_dir=tmp_path).fit(X, oracle=expert)
+    assert min(query.id for batch in expert.batches for query in batch) == 4
+    assert_same_fit(whole, resumed, X)
+
+
+def test_labels_alone_are_kept_in_a_session_too(blobs, tiny, tmp_path, monkeypatch):
+    X, y = blobs
+    some = np.where(np.arange(len(y)) % 10 == 0, y, -1)
+    first = tiny(session_dir=tmp_path).fit(X, some)
+    assert_same_fit(tiny().fit(X, some), first, X)
+    monkeypatch.setattr(ClusterLabelVAEClassifier, "_train", lambda *args, **kwargs: pytest.fail("trained again"))
+    assert_same_fit(tiny(session_dir=tmp_path).fit(X, some), first, X)
+
+
+def test_without_a_seed_the_session_keeps_the_one_it_drew(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    first = tiny(random_state=None, session_dir=tmp_path).fit(X, oracle=truth(y))
+    next(tmp_path.rglob("checkpoint.safetensors")).unlink()
+    again = tiny(random_state=None, session_dir=tmp_path).fit(X, oracle=nobody)
+    assert_same_fit(first, again, X)
+
+
+def test_a_generator_moves_on_when_the_fit_is_done_and_not_before(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    plain, kept = np.random.RandomState(3), np.random.RandomState(3)
+    whole = tiny(random_state=plain).fit(X, oracle=truth(y))
+    estimator = tiny(random_state=kept, session_dir=tmp_path)
+    with pytest.raises(OracleError):
+        estimator.fit(X, oracle=lambda queries: 1 / 0)
+    estimator.fit(X, oracle=truth(y))
+    assert_same_fit(whole, estimator, X)
+    assert plain.randint(1000) == kept.randint(1000)
+
+
+def test_queries_that_were_asked_come_back_as_they_were(digits, tiny, tmp_path):
+    X, y = digits
+    pixels = np.rint(X * 255).astype(np.uint8).reshape(-1, 8, 8)
+
+    def asked(rounds):
+        with LabelingSession(tiny(session_dir=tmp_path, propagation="cluster", encoder="mlp"), pixels) as session:
+            for _ in range(rounds):
+                session.tell([int(y[query.members[0]]) for query in session.ask()])
+            return session.ask()
+
+    for one, other in zip(asked(1), asked(0), strict=True):
+        assert vars(one).keys() == vars(other).keys()
+        assert (one.suggestion, one.kind, one.index, one.cluster) == (
+            other.suggestion,
+            other.kind,
+            other.index,
+            other.cluster,
+        )
+        assert one.x.dtype == other.x.dtype == np.uint8
+        np.testing.assert_array_equal(one.x, other.x)
+        np.testing.assert_array_equal(one.members, other.members)
+
+
+def test_another_configuration_has_a_session_of_its_own(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    for parameters in ({}, {"gamma": 7.0}, {"clusterer": KMeans(n_init=2)}, {"clusterer": KMeans(n_init=3)}):
+        expert = truth(y)
+        tiny(session_dir=tmp_path, **parameters).fit(X, oracle=expert)
+        assert expert.batches
+    assert len(list(tmp_path.iterdir())) == 4
+    tiny(session_dir=tmp_path, verbose=False).fit(X, oracle=nobody)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda X, y: (X[:-1], y[:-1]), "the number of samples is 119, there 120"),
+        (lambda X, y: (X[:, :-1], y), r"the shape of a sample is \[4\], there \[5\]"),
+        (lambda X, y: (X.astype(np.float32), y), "the dtype of X is float32, there float64"),
+        (lambda X, y: (X[::-1], y), r"other data: values of X differ\. Fit with the data of that session"),
+        (lambda X, y: (X, np.where(np.arange(len(y)) == 3, -1, y)), "other data: labels in y differ"),
+        (lambda X, y: (X, None), "labels in y differ"),
+    ],
+)
+def test_other_data_for_a_session_are_an_error_that_says_what_differs(change, match, blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    known = np.where(np.arange(len(y)) % 20 == 3, y, -1)
+    tiny(session_dir=tmp_path).fit(X, known, oracle=truth(y))
+    other_X, other_y = change(X, known)
+    with pytest.raises(ValueError, match=match):
+        tiny(session_dir=tmp_path).fit(other_X, other_y, oracle=nobody)
+
+
+def test_the_fits_of_a_search_do_not_collide_and_are_taken_up_again(blobs, tiny, tmp_path):
+    X, y = blobs
+    asked, expert = [], SimulatedOracle(X, y)
+
+    def oracle(queries):
+        asked.extend(queries)
+        return expert(queries)
+
+    y_some = np.where(np.arange(len(y)) % 20, -1, y)
+    options = {
+        "cv": SemiSupervisedSplit(n_splits=2, random_state=0),
+        "scoring": masked_scorer("accuracy"),
+        "error_score": "raise",
+    }
+    search = GridSearchCV(tiny(session_dir=tmp_path), {"decay": [0.1, 0.2]}, **options)
+    first = search.fit(X, y_some, oracle=oracle)
+    assert len(list(tmp_path.iterdir())) == 5  # two options, two folds, and the best once more
+    n_asked = len(asked)
+    again = clone(search).fit(X, y_some, oracle=oracle)
+    assert len(asked) == n_asked
+    np.testing.assert_array_equal(first.cv_results_["mean_test_score"], again.cv_results_["mean_test_score"])
+
+
+def test_clones_may_be_at_work_at_the_same_time(blobs, tiny, tmp_path):
+    X, _ = blobs
+    estimator = tiny(session_dir=tmp_path)
+    with LabelingSession(clone(estimator), X[:60]) as one, LabelingSession(clone(estimator), X[60:]) as other:
+        assert len(one.ask()) == len(other.ask()) == 4
+
+
+def test_an_estimator_with_a_session_is_cloned_pickled_and_saved(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    fitted = tiny(session_dir=tmp_path / "sessions").fit(X, oracle=truth(y))
+    assert clone(fitted).get_params() == fitted.get_params()
+    assert_same_fit(pickle.loads(pickle.dumps(fitted)), fitted, X)
+    for estimator in (fitted, clone(fitted).fit(X, oracle=nobody)):
+        estimator.save(tmp_path / "saved")
+        loaded = ClusterLabelVAEClassifier.load(tmp_path / "saved")
+        assert loaded.session_dir is None
+        assert_same_fit(loaded, fitted, X)
+
+
+def test_a_session_starts_from_the_beginning(blobs, tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"got session_dir and warm_start=True\. Use warm_start=False"):
+        tiny(session_dir=tmp_path, warm_start=True).fit(*blobs)
+    with pytest.raises(ValueError, match="session_dir must be None or a path, got 3"):
+        tiny(session_dir=3).fit(*blobs)
+    with pytest.raises(ValueError, match="oracle must be callable, got 'me'"):
+        tiny(session_dir=tmp_path).fit(blobs[0], oracle="me")
