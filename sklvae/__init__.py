@@ -1,13 +1,20 @@
 """Label a large data set from a few dozen answers, with variational autoencoders."""
 
 from ._labels import UNLABELED
-from .estimators import ClusterLabelVAEClassifier, GMDGMClassifier, M2Classifier, VariationalAutoencoder
+from .estimators import (
+    ActiveLearningClassifier,
+    ClusterLabelVAEClassifier,
+    GMDGMClassifier,
+    M2Classifier,
+    VariationalAutoencoder,
+)
 from .labeling import INVALID, SKIP
 
 __all__ = [
     "INVALID",
     "SKIP",
     "UNLABELED",
+    "ActiveLearningClassifier",
     "ClusterLabelVAEClassifier",
     "GMDGMClassifier",
     "M2Classifier",

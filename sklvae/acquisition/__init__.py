@@ -30,7 +30,8 @@ power_bald                           sampled_proba                              
 Those that need an embedding use the labels too, where there are any: they keep away from labeled rows. `medoids` and
 `badge` alone do not. `strategy` gives the acquisition of a name with other options, `Stochastic` draws by any score,
 `from_skactiveml` and `to_skactiveml` exchange strategies with scikit-activeml. Each acquisition is also a function of
-arrays of its own, about a pool alone and in positions of that.
+arrays of its own, about a pool alone and in positions of that. `StopAfter`, `StopWhenStable` and
+`StopWhenIndistinguishable` say when to stop asking.
 """
 
 from ._acquisitions import Acquisition, Score, Selection, Stochastic
@@ -47,15 +48,21 @@ from ._query import as_acquisition, query
 from ._scores import bald, discriminator_score, entropy, least_confident, margin, top, variation_ratio
 from ._served import to_skactiveml
 from ._skactiveml import from_skactiveml
+from ._stopping import Progress, StopAfter, StoppingRule, StopWhenIndistinguishable, StopWhenStable, separability
 from ._strategies import STRATEGIES, strategy
 
 __all__ = [
     "STRATEGIES",
     "Acquisition",
     "Pool",
+    "Progress",
     "Score",
     "Selection",
     "Stochastic",
+    "StopAfter",
+    "StopWhenIndistinguishable",
+    "StopWhenStable",
+    "StoppingRule",
     "as_acquisition",
     "badge",
     "bald",
@@ -75,6 +82,7 @@ __all__ = [
     "prob_cover",
     "pure_radius",
     "query",
+    "separability",
     "strategy",
     "to_skactiveml",
     "top",

@@ -163,10 +163,10 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         rng = check_random_state(self.random_state)
         return self.inverse_transform(rng.standard_normal((self._count(n_samples), self._model.n_latent)))
 
-    def _count(self, n_samples: int) -> int:
-        if not at_least(1, int).allows(n_samples):
-            raise ValueError(f"{type(self).__name__}: sample needs n_samples, an integer >= 1, got {n_samples!r}.")
-        return n_samples
+    def _count(self, n: int, name: str = "n_samples") -> int:
+        if not at_least(1, int).allows(n):
+            raise ValueError(f"{type(self).__name__}: sampling needs {name}, an integer >= 1, got {n!r}.")
+        return n
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """ELBO of each sample: a lower bound on log p(x), in nats.

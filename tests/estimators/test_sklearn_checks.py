@@ -3,10 +3,17 @@ import inspect
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 import sklvae
-from sklvae import ClusterLabelVAEClassifier, GMDGMClassifier, M2Classifier, VariationalAutoencoder
+from sklvae import (
+    ActiveLearningClassifier,
+    ClusterLabelVAEClassifier,
+    GMDGMClassifier,
+    M2Classifier,
+    VariationalAutoencoder,
+)
 
 ESTIMATORS = [
     VariationalAutoencoder(max_epochs=5, hidden_units=(32,)),
@@ -14,6 +21,7 @@ ESTIMATORS = [
     ClusterLabelVAEClassifier(max_epochs=30, hidden_units=(32,), batch_size=64, propagation="cluster"),
     M2Classifier(max_epochs=30, hidden_units=(32,), batch_size=64),
     GMDGMClassifier(max_epochs=10, hidden_units=(32,), batch_size=64, n_extra=1),
+    ActiveLearningClassifier(LogisticRegression()),
 ]
 
 EXPECTED_FAILURES = {
