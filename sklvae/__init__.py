@@ -6,6 +6,7 @@ from .estimators import (
     ClusterLabelVAEClassifier,
     GMDGMClassifier,
     M2Classifier,
+    VAALClassifier,
     VariationalAutoencoder,
 )
 from .labeling import INVALID, SKIP
@@ -18,6 +19,7 @@ __all__ = [
     "ClusterLabelVAEClassifier",
     "GMDGMClassifier",
     "M2Classifier",
+    "VAALClassifier",
     "VariationalAutoencoder",
 ]
 

@@ -12,6 +12,7 @@ entropy                              proba                                      
 variation_ratio                      sampled_proba                                draws that vote differently
 bald                                 sampled_proba                                draws that disagree
 discriminator                        discriminator                                what does not look labeled
+discriminative                       embedding                                    the same, by new discriminators
 expected_norm                        embedding, labels                            a label that is hard to fit
 expected_change                      embedding, labels                            a label that moves the classifier
 distant_least_confident              proba, embedding, labels                     the slides' algorithm 2
@@ -41,6 +42,7 @@ from ._balanced import informative_representative_diverse
 from ._batch_bald import batch_bald
 from ._clusters import medoids, typiclust
 from ._cover import prob_cover, pure_radius
+from ._discriminative import discriminative
 from ._farthest import farthest_first
 from ._norms import expected_change, expected_norm
 from ._pool import Pool
@@ -67,6 +69,7 @@ __all__ = [
     "badge",
     "bald",
     "batch_bald",
+    "discriminative",
     "discriminator_score",
     "distant_least_confident",
     "entropy",

@@ -4,6 +4,7 @@ from ._active_learning import ActiveLearningClassifier
 from ._cluster_label import ClusterLabelVAEClassifier
 from ._gmdgm import GMDGMClassifier
 from ._m2 import M2Classifier
+from ._vaal import VAALClassifier
 from ._vae import VariationalAutoencoder
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "ClusterLabelVAEClassifier",
     "GMDGMClassifier",
     "M2Classifier",
+    "VAALClassifier",
     "VariationalAutoencoder",
 ]

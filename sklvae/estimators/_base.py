@@ -335,4 +335,4 @@ def standard_draws(n_latent: int) -> NDArray[np.float64]:
     return np.concatenate([half, -half]) / np.sqrt((half**2).mean(axis=0))
 
 
-TERMS = ("train_loss", "reconstruction", "kl", "bound", "cross_entropy", "held", "dur")
+TERMS = ("train_loss", "reconstruction", "kl", "bound", "cross_entropy", "held", "adversarial", "discriminator", "dur")

@@ -54,6 +54,14 @@ class LatentClassifier(ClassifierMixin, LatentEstimator, ABC):
     def _known_labels(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         return known_labels(self, y, n_samples)
 
+    def _all_classes(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Classes, those of the parameter `classes` where it is given, and codes."""
+        found, codes = self._known_labels(y, n_samples)
+        if self.classes is None:
+            return found, codes
+        classes, _ = split_labels(self.classes)
+        return classes, np.where(codes >= 0, np.searchsorted(classes, found)[codes], codes)
+
 
 def known_labels(estimator: Any, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Classes that occur in y, and codes; all of them must be among the parameter `classes`."""

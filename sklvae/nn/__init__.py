@@ -2,6 +2,7 @@
 
 from ._class_vae import GMDGM, M2, ClassVAE
 from ._classified import ClassifiedVAE
+from ._discriminator import Discriminated
 from ._likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ._networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
 from ._vae import VAE
@@ -13,6 +14,7 @@ __all__ = [
     "BernoulliLikelihood",
     "ClassVAE",
     "ClassifiedVAE",
+    "Discriminated",
     "GaussianLikelihood",
     "conv_decoder",
     "conv_encoder",

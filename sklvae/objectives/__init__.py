@@ -3,11 +3,13 @@
 from ._class_elbo import class_elbo, classless_loss, labeled_bound, m2_loss, started_loss, unlabeled_bound
 from ._cluster_label import cluster_label_loss
 from ._elbo import ElboTerms, beta_vae_loss, elbo
+from ._vaal import classified_loss, vaal_loss
 
 __all__ = [
     "ElboTerms",
     "beta_vae_loss",
     "class_elbo",
+    "classified_loss",
     "classless_loss",
     "cluster_label_loss",
     "elbo",
@@ -15,4 +17,5 @@ __all__ = [
     "m2_loss",
     "started_loss",
     "unlabeled_bound",
+    "vaal_loss",
 ]

@@ -12,6 +12,7 @@ from sklvae import (
     ClusterLabelVAEClassifier,
     GMDGMClassifier,
     M2Classifier,
+    VAALClassifier,
     VariationalAutoencoder,
 )
 
@@ -22,6 +23,7 @@ ESTIMATORS = [
     M2Classifier(max_epochs=30, hidden_units=(32,), batch_size=64),
     GMDGMClassifier(max_epochs=10, hidden_units=(32,), batch_size=64, n_extra=1),
     ActiveLearningClassifier(LogisticRegression()),
+    VAALClassifier(max_epochs=15, hidden_units=(32,), lr=1e-2),
 ]
 
 EXPECTED_FAILURES = {
