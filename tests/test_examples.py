@@ -46,3 +46,12 @@ def test_find_classes_names_what_it_found_and_leaves_a_picture(tmp_path):
     (after,) = re.findall(r"test accuracy after \d+ more labels: ([\d.]+)%", printed)
     assert min(float(before), float(after)) > 50  # chance is 10
     assert (tmp_path / "find_classes.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_ask_rounds_prints_learning_curves_and_leaves_a_picture(tmp_path):
+    printed = output_of("ask_rounds.py", "--quick", "--output", tmp_path)
+    first, last = (re.findall(r"([\d.]+)% \(", line) for line in printed.splitlines() if "%" in line)
+    assert len(first) == len(last) == 4
+    assert all(float(before) < float(after) for before, after in zip(first, last, strict=True))
+    assert float(last[0]) > 40  # chance is 10
+    assert (tmp_path / "ask_rounds.png").read_bytes()[:4] == b"\x89PNG"
