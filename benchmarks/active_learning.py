@@ -4,7 +4,7 @@
     python benchmarks/active_learning.py --table
 
 Each fit adds a line of JSON to benchmarks/results/active_learning.jsonl as it ends; a fit that is there already is not
-repeated. `--table` prints what is there.
+repeated. `--table` prints what is there, `--selections` the classes of the questions of `three-...`.
 
 All use 55,000 training images; the 5,000 after them are the slides' validation set and are left out. The test accuracy
 after each round is recorded, and how many images of each class the round asked about.
@@ -161,11 +161,21 @@ def table():
             print(f"| {name} | {len(records)} | {' | '.join(cells)} | {min(seconds):.0f} to {max(seconds):.0f} |")
 
 
+def selections():
+    """Print how many images of each class a round asked about, in the first seed."""
+    for record in read():
+        if record["seed"] == 0 and record["configuration"].startswith("three"):
+            print(f"\n{record['configuration']}")
+            for number, counts in enumerate(record["selections"]):
+                print(f"round {number:2}  " + "".join(f"{count:5}" for count in counts))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configurations", nargs="*", choices=[[], *CONFIGURATIONS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[5], help="how many, or from which to which")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--selections", action="store_true")
     arguments = parser.parse_args()
     RESULTS.parent.mkdir(exist_ok=True)
     for name in arguments.configurations:
@@ -178,6 +188,8 @@ def main():
             print(json.dumps(record), flush=True)
     if arguments.table:
         table()
+    if arguments.selections:
+        selections()
 
 
 if __name__ == "__main__":

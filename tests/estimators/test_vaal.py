@@ -4,12 +4,17 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
 from sklvae import SKIP, ActiveLearningClassifier, VAALClassifier
-from sklvae.labeling import OracleError
+from sklvae.labeling import OracleError, SimulatedOracle
+from sklvae.model_selection import SemiSupervisedSplit, masked_scorer
 
 # A few epochs: what the discriminator has learned by then is not the point, but where it is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot tell labeled from unlabeled:UserWarning")
@@ -231,3 +236,20 @@ def test_bad_input_is_named(partly, truth):
         small().fit(X)
     with pytest.raises(ValueError, match=r"at least 2 classes, got 1 class"):
         small().fit(X, np.where(y == 0, 0, -1))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_a_search_passes_the_oracle_on(routing, in_pipeline, blobs):
+    X, y = blobs
+    known = np.where(np.arange(120) % 2, y, -1)
+    searched, step, oracle = small(max_epochs=1), "", SimulatedOracle(X, y)
+    if in_pipeline:
+        searched, step = Pipeline([("scale", StandardScaler()), ("vaal", searched)]), "vaal__"
+        oracle = SimulatedOracle(StandardScaler().fit_transform(X), y)
+    settings = {"cv": SemiSupervisedSplit(n_splits=2), "scoring": masked_scorer(), "error_score": "raise"}
+    with config_context(enable_metadata_routing=routing):
+        search = GridSearchCV(searched, {f"{step}latent": ["vae", "m2"]}, **settings)
+        search.fit(X, known, **{"oracle" if routing else f"{step}oracle": oracle})
+    best = search.best_estimator_[-1] if in_pipeline else search.best_estimator_
+    assert best.n_queries_ == 8
