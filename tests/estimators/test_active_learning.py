@@ -470,7 +470,7 @@ def cases():
         "discriminator": ({"acquisition": "discriminator"}, y, "lacks predict_labeled. Use VAALClassifier"),
         "rule": ({"stopping": [StopWhenIndistinguishable()]}, y, "stopping=.* needs embedding"),
         "name": ({"acquisition": "entropi"}, y, "acquisition must be one of random, least_confident, .*'entropi'"),
-        "initial": ({"initial": "margin"}, y, "'margin' needs proba. Use one of random, coreset, typiclust, medoids"),
+        "initial": ({"initial": "margin"}, y, r"'margin' needs proba. Use one of random, .*coreset, typiclust"),
         "warm start": (
             {"estimator": GaussianNB(), "warm_start": True}, y, "needs an estimator with a parameter warm_start"
         ),
