@@ -2,11 +2,13 @@
 
 from ._labels import UNLABELED
 from .estimators import (
+    ActiveLearningClassifier,
     CentroidRegularizedClassifier,
     ClusterLabelVAEClassifier,
     GMDGMClassifier,
     LabelingSession,
     M2Classifier,
+    VAALClassifier,
     VAETransferClassifier,
     VariationalAutoencoder,
 )
@@ -16,11 +18,13 @@ __all__ = [
     "INVALID",
     "SKIP",
     "UNLABELED",
+    "ActiveLearningClassifier",
     "CentroidRegularizedClassifier",
     "ClusterLabelVAEClassifier",
     "GMDGMClassifier",
     "LabelingSession",
     "M2Classifier",
+    "VAALClassifier",
     "VAETransferClassifier",
     "VariationalAutoencoder",
 ]

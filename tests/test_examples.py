@@ -63,3 +63,12 @@ def test_transfer_compares_classifiers_of_one_vae_and_leaves_a_picture(tmp_path)
     assert list(found) == ["fine-tuned", "frozen", "convolutional head", "labeled rows alone"]
     assert float(found["fine-tuned"]) > 30  # chance is 10
     assert (tmp_path / "transfer.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_ask_rounds_prints_learning_curves_and_leaves_a_picture(tmp_path):
+    printed = output_of("ask_rounds.py", "--quick", "--output", tmp_path)
+    first, last = (re.findall(r"([\d.]+)% \(", line) for line in printed.splitlines() if "%" in line)
+    assert len(first) == len(last) == 4
+    assert all(float(before) < float(after) for before, after in zip(first, last, strict=True))
+    assert float(last[0]) > 40  # chance is 10
+    assert (tmp_path / "ask_rounds.png").read_bytes()[:4] == b"\x89PNG"

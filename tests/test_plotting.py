@@ -7,7 +7,14 @@ from matplotlib.figure import Figure
 
 from sklvae import INVALID, SKIP
 from sklvae.labeling import Answer, Query
-from sklvae.plotting import plot_centroids, plot_classes, plot_latent, plot_queries, plot_reconstructions
+from sklvae.plotting import (
+    plot_centroids,
+    plot_classes,
+    plot_latent,
+    plot_learning_curves,
+    plot_queries,
+    plot_reconstructions,
+)
 
 
 def answer(number, label, x, confidence=1.0, round=0):
@@ -257,3 +264,35 @@ def test_a_reconstruction_is_under_its_original_on_the_same_scale():
     assert plot_reconstructions(Halver(), X, figure=half) is half
     with pytest.raises(ValueError, match=r"image_shape \(4, 4\) does not fit"):
         plot_reconstructions(Halver(), X, image_shape=(4, 4))
+
+
+def test_learning_curves_are_means_and_bands_of_one_standard_deviation():
+    runs = [([10, 20, 40], [0.2, 0.4, 0.8]), ([10, 30, 40], [0.4, 0.6, 0.7])]
+    ax = plot_learning_curves({"random": runs, "entropy": runs[:1]}, score="balanced accuracy")
+    line = ax.lines[0]
+    np.testing.assert_array_equal(line.get_xdata(), [10, 20, 30, 40])
+    np.testing.assert_allclose(line.get_ydata(), [0.3, 0.45, 0.6, 0.75])  # by hand, between the points
+    band = ax.collections[0].get_paths()[0].vertices
+    for x, spread in ((10, 0.1414), (20, 0.0707), (30, 0.0), (40, 0.0707)):
+        assert np.ptp(band[band[:, 0] == x, 1]) == pytest.approx(2 * spread, abs=1e-3)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["random", "entropy"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("labels", "balanced accuracy")
+    assert plot_learning_curves({"random": runs}, ax=ax) is ax
+
+
+@pytest.mark.parametrize(
+    ("curves", "message"),
+    [
+        ({}, "must hold a repetition for each name"),
+        ({"a": []}, "must hold a repetition for each name"),
+        ({"a": [([1, 2], [0.5])]}, "'a' needs as many scores as numbers of labels"),
+        ({"a": [([2, 1], [0.5, 0.6])]}, "these must increase"),
+        (
+            {"a": [([1, 2], [0, 0]), ([3, 4], [0, 0])]},
+            "in common: one ends at 2, another starts at 3",
+        ),
+    ],
+)
+def test_wrong_learning_curves_are_named(curves, message):
+    with pytest.raises(ValueError, match=message):
+        plot_learning_curves(curves)

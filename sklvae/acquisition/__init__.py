@@ -12,6 +12,7 @@ entropy                              proba                                      
 variation_ratio                      sampled_proba                                draws that vote differently
 bald                                 sampled_proba                                draws that disagree
 discriminator                        discriminator                                what does not look labeled
+discriminative                       embedding                                    the same, by new discriminators
 expected_norm                        embedding, labels                            a label that is hard to fit
 expected_change                      embedding, labels                            a label that moves the classifier
 distant_least_confident              proba, embedding, labels                     the slides' algorithm 2
@@ -30,7 +31,8 @@ power_bald                           sampled_proba                              
 Those that need an embedding use the labels too, where there are any: they keep away from labeled rows. `medoids` and
 `badge` alone do not. `strategy` gives the acquisition of a name with other options, `Stochastic` draws by any score,
 `from_skactiveml` and `to_skactiveml` exchange strategies with scikit-activeml. Each acquisition is also a function of
-arrays of its own, about a pool alone and in positions of that.
+arrays of its own, about a pool alone and in positions of that. `StopAfter`, `StopWhenStable` and
+`StopWhenIndistinguishable` say when to stop asking.
 """
 
 from ._acquisitions import Acquisition, Score, Selection, Stochastic
@@ -40,6 +42,7 @@ from ._balanced import informative_representative_diverse
 from ._batch_bald import batch_bald
 from ._clusters import medoids, typiclust
 from ._cover import prob_cover, pure_radius
+from ._discriminative import discriminative
 from ._farthest import farthest_first
 from ._norms import expected_change, expected_norm
 from ._pool import Pool
@@ -47,19 +50,26 @@ from ._query import as_acquisition, query
 from ._scores import bald, discriminator_score, entropy, least_confident, margin, top, variation_ratio
 from ._served import to_skactiveml
 from ._skactiveml import from_skactiveml
+from ._stopping import Progress, StopAfter, StoppingRule, StopWhenIndistinguishable, StopWhenStable, separability
 from ._strategies import STRATEGIES, strategy
 
 __all__ = [
     "STRATEGIES",
     "Acquisition",
     "Pool",
+    "Progress",
     "Score",
     "Selection",
     "Stochastic",
+    "StopAfter",
+    "StopWhenIndistinguishable",
+    "StopWhenStable",
+    "StoppingRule",
     "as_acquisition",
     "badge",
     "bald",
     "batch_bald",
+    "discriminative",
     "discriminator_score",
     "distant_least_confident",
     "entropy",
@@ -75,6 +85,7 @@ __all__ = [
     "prob_cover",
     "pure_radius",
     "query",
+    "separability",
     "strategy",
     "to_skactiveml",
     "top",

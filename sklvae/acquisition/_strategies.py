@@ -12,6 +12,7 @@ from ._balanced import informative_representative_diverse
 from ._batch_bald import batch_bald
 from ._clusters import medoids, typiclust
 from ._cover import prob_cover
+from ._discriminative import discriminative
 from ._farthest import farthest_first
 from ._norms import expected_change, expected_norm
 from ._scores import bald, discriminator_score, entropy, least_confident, margin, variation_ratio
@@ -30,6 +31,7 @@ STRATEGIES: dict[str, Acquisition] = {
     "variation_ratio": Score(variation_ratio, ("sampled_proba",)),
     "bald": Score(bald, ("sampled_proba",)),
     "discriminator": Score(discriminator_score, ("discriminator",)),
+    "discriminative": Selection(discriminative, SPATIAL),
     "expected_norm": Score(expected_norm, NORMED, row_by_row=False),
     "expected_change": Score(expected_change, NORMED, row_by_row=False),
     "distant_least_confident": Score(distant_least_confident, ANCHORED, row_by_row=False),

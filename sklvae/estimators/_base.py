@@ -170,10 +170,10 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         rng = check_random_state(self.random_state)
         return self.inverse_transform(rng.standard_normal((self._count(n_samples), self._model.n_latent)))
 
-    def _count(self, n_samples: int) -> int:
-        if not at_least(1, int).allows(n_samples):
-            raise ValueError(f"{type(self).__name__}: sample needs n_samples, an integer >= 1, got {n_samples!r}.")
-        return n_samples
+    def _count(self, n: int, name: str = "n_samples") -> int:
+        if not at_least(1, int).allows(n):
+            raise ValueError(f"{type(self).__name__}: sampling needs {name}, an integer >= 1, got {n!r}.")
+        return n
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """ELBO of each sample: a lower bound on log p(x), in nats.
@@ -355,4 +355,15 @@ def standard_draws(n_latent: int) -> NDArray[np.float64]:
     return np.concatenate([half, -half]) / np.sqrt((half**2).mean(axis=0))
 
 
-TERMS = ("train_loss", "reconstruction", "kl", "bound", "cross_entropy", "held", "valid_loss", "dur")
+TERMS = (
+    "train_loss",
+    "reconstruction",
+    "kl",
+    "bound",
+    "cross_entropy",
+    "held",
+    "adversarial",
+    "discriminator",
+    "valid_loss",
+    "dur",
+)

@@ -114,16 +114,38 @@ class ClassVAEClassifier(LatentClassifier, ABC):
 
         return self._as_data(in_blocks(self._model, decode, self._as_floats(inputs), inputs.shape[1:]))
 
+    def sample_proba(self, X: ArrayLike, n_draws: int = 16) -> NDArray[Any]:
+        """Class probabilities by the generative model, for several draws of z: their disagreement is doubt.
+
+        Each is ``p(y|x) ~ exp L(x, y)`` with the expectation in L(x, y) taken at one draw of z, of which the noise is
+        the same for every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Data in the units of the training data.
+        n_draws : int, default=16
+            How many draws.
+
+        Returns
+        -------
+        ndarray of shape (n_draws, n_samples, n_classes)
+        """
+        check_is_fitted(self, "classes_")
+        rng = check_random_state(self.random_state)
+        draws = torch.from_numpy(rng.standard_normal((self._count(n_draws, "n_draws"), self._model.n_latent)))
+
+        def classify(model: ClassVAE, x: Tensor) -> Tensor:
+            return joint_bounds(model, x, draws).softmax(dim=1).permute(2, 0, 1)  # (B, n_draws, K)
+
+        probability = self._apply(classify, X)
+        return np.stack([self._summed(draw) for draw in probability.swapaxes(0, 1)])
+
     @staticmethod
     def _bound(model: ClassVAE, x: Tensor, draws: Tensor) -> Tensor:
         """L(x), summed over y; the expectation over z a mean over `draws`, (N_DRAWS, n_latent)."""
-        q, every_y = model.classify(x), model.every_y()
-        posterior = model.posterior(model.features(x), every_y)  # (K, B)
-        z = posterior.mean + posterior.stddev * draws.to(x)[:, None, None, :]  # (N_DRAWS, K, B, n_latent)
-        log_likelihood = torch.stack([model.likelihood(draw, every_y).log_prob(x) for draw in z]).mean(dim=0)
-        kl = torch.distributions.kl_divergence(posterior, model.prior(every_y))
-        joint = log_likelihood - kl + model.class_probs.log()[:, None]
-        return (q.probs.T * joint).sum(dim=0) + q.entropy()
+        q = model.classify(x)
+        return (q.probs.T * joint_bounds(model, x, draws).mean(dim=0)).sum(dim=0) + q.entropy()
 
     def _last(self) -> tuple[ClassVAE, NDArray[Any]] | None:
         """The network of the last fit that came to its end, and the classes it had labels of."""
@@ -244,3 +266,13 @@ def slot_probabilities(model: ClassVAE, x: Tensor) -> Tensor:
     """q(y|x), (B, K)."""
     probability: Tensor = model.classify(x).probs
     return probability
+
+
+def joint_bounds(model: ClassVAE, x: Tensor, draws: Tensor) -> Tensor:
+    """L(x, y) of every class at each of `draws` of N(0, I), (n_draws, n_latent): (n_draws, K, B), in nats."""
+    every_y = model.every_y()
+    posterior = model.posterior(model.features(x), every_y)  # (K, B)
+    z = posterior.mean + posterior.stddev * draws.to(x)[:, None, None, :]  # (n_draws, K, B, n_latent)
+    log_likelihood = torch.stack([model.likelihood(draw, every_y).log_prob(x) for draw in z])
+    kl = torch.distributions.kl_divergence(posterior, model.prior(every_y))
+    return log_likelihood - kl + model.class_probs.log()[:, None]

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from .._labels import split_labels
 from ._base import LatentEstimator
 
-__all__ = ["LatentClassifier"]
+__all__ = ["LatentClassifier", "known_labels"]
 
 
 class LatentClassifier(ClassifierMixin, LatentEstimator, ABC):
@@ -52,21 +52,33 @@ class LatentClassifier(ClassifierMixin, LatentEstimator, ABC):
         return int(self.classes_.tolist().index(label))
 
     def _known_labels(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Classes that occur in y, and codes; all of them must be among the parameter `classes`."""
-        found, codes = split_labels(y)
-        check_consistent_length(codes, range(n_samples))
+        return known_labels(self, y, n_samples)
+
+    def _all_classes(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Classes, those of the parameter `classes` where it is given, and codes."""
+        found, codes = self._known_labels(y, n_samples)
         if self.classes is None:
             return found, codes
-        allowed, marks = split_labels(self.classes)
-        if (marks < 0).any():
-            raise ValueError(
-                f"{type(self).__name__}: classes must be labels, got {self.classes!r}, which holds the mark of an "
-                "unlabeled row (-1, None or nan). Leave it out."
-            )
-        unknown = np.setdiff1d(found, allowed).tolist()
-        if unknown:
-            raise ValueError(
-                f"{type(self).__name__}: y holds {unknown}, which classes={self.classes!r} does not. "
-                "Name every class there."
-            )
+        classes, _ = split_labels(self.classes)
+        return classes, np.where(codes >= 0, np.searchsorted(classes, found)[codes], codes)
+
+
+def known_labels(estimator: Any, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Classes that occur in y, and codes; all of them must be among the parameter `classes`."""
+    found, codes = split_labels(y)
+    check_consistent_length(codes, range(n_samples))
+    if estimator.classes is None:
         return found, codes
+    allowed, marks = split_labels(estimator.classes)
+    if (marks < 0).any():
+        raise ValueError(
+            f"{type(estimator).__name__}: classes must be labels, got {estimator.classes!r}, which holds the mark of "
+            "an unlabeled row (-1, None or nan). Leave it out."
+        )
+    unknown = np.setdiff1d(found, allowed).tolist()
+    if unknown:
+        raise ValueError(
+            f"{type(estimator).__name__}: y holds {unknown}, which classes={estimator.classes!r} does not. "
+            "Name every class there."
+        )
+    return found, codes

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -18,7 +20,7 @@ from ..nn import VAE, ClassifiedVAE
 from ._base import LatentEstimator
 from ._classifier import LatentClassifier
 from ._constraints import Constraint, at_least, instance_of, labels_like, none, one_of
-from ._labeling_run import LabelingRun, classify
+from ._labeling_run import LabelingRun, classify, classify_draws
 from ._propagation import PROPAGATIONS, Known
 from ._run import OracleDriven
 from ._session import fit_in_session
@@ -287,6 +289,27 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         """Class probabilities softmax(W mu + b) at the posterior mean, (n_samples, n_classes)."""
         check_is_fitted(self, "classes_")
         return self._apply(classify, X, self.net_.module_.model)
+
+    def sample_proba(self, X: ArrayLike, n_draws: int = 16) -> NDArray[Any]:
+        """Class probabilities p(y|z) for several draws of z from q(z|x): their disagreement is doubt.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Data in the units of the training data.
+        n_draws : int, default=16
+            How many draws; each has the same noise for every sample.
+
+        Returns
+        -------
+        ndarray of shape (n_draws, n_samples, n_classes)
+        """
+        check_is_fitted(self, "classes_")
+        noise = check_random_state(self.random_state).standard_normal((self._count(n_draws, "n_draws"), self.n_latent))
+        probability: NDArray[Any] = self._apply(
+            partial(classify_draws, draws=torch.from_numpy(noise)), X, self.net_.module_.model
+        )
+        return probability.swapaxes(0, 1)
 
     def sample(self, n_samples: int = 1, label: Any = None) -> NDArray[Any]:
         """Decode draws from the prior, or from the Gaussian around the latents of a class.

@@ -26,7 +26,7 @@ from ._run import Run
 if TYPE_CHECKING:
     from ._cluster_label import ClusterLabelVAEClassifier
 
-__all__ = ["LabelingRun", "classify"]
+__all__ = ["LabelingRun", "classify", "classify_draws"]
 
 PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
 ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
@@ -249,6 +249,13 @@ def classify_latent(model: ClassifiedVAE, z: Tensor) -> Tensor:
     """p(y|z), (B, n_classes)."""
     probability: Tensor = model.classify(z).probs
     return probability
+
+
+def classify_draws(model: ClassifiedVAE, x: Tensor, draws: Tensor) -> Tensor:
+    """p(y|z) at each of `draws` of N(0, I), (n_draws, n_latent), moved to q(z|x): (B, n_draws, n_classes)."""
+    posterior = model.vae.posterior(x)
+    z = posterior.mean[:, None] + posterior.stddev[:, None] * draws.to(x)
+    return classify_latent(model, z)
 
 
 def moments(z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._labels import UNLABELED, join_labels, split_labels
+from .._labels import UNLABELED, join_labels
 from ..graph import spread_labels, with_latents
 from ..nn import M2, ClassVAE
 from ._class_vae import ClassVAEClassifier
@@ -228,14 +228,6 @@ class M2Classifier(ClassVAEClassifier):
         self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
         self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
         return self
-
-    def _all_classes(self, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Classes, those of the parameter `classes` where it is given, and codes."""
-        found, codes = self._known_labels(y, n_samples)
-        if self.classes is None:
-            return found, codes
-        classes, _ = split_labels(self.classes)
-        return classes, np.where(codes >= 0, np.searchsorted(classes, found)[codes], codes)
 
     def _steps(self, phase: str) -> tuple[int, int]:
         return (6000, 300) if self.start is None else super()._steps(phase)

@@ -3,6 +3,7 @@
 from ._centroids import CentroidNetwork, Centroids
 from ._class_vae import GMDGM, M2, ClassVAE
 from ._classified import ClassifiedVAE
+from ._discriminator import Discriminated
 from ._likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ._networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
 from ._resnet import ResNet
@@ -18,6 +19,7 @@ __all__ = [
     "Centroids",
     "ClassVAE",
     "ClassifiedVAE",
+    "Discriminated",
     "GaussianLikelihood",
     "ResNet",
     "TransferNet",

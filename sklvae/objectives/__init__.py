@@ -5,6 +5,7 @@ from ._class_elbo import class_elbo, classless_loss, labeled_bound, m2_loss, sta
 from ._cluster_label import cluster_label_loss
 from ._elbo import ElboTerms, beta_vae_loss, elbo
 from ._transfer import transfer_loss
+from ._vaal import classified_loss, vaal_loss
 
 __all__ = [
     "ElboTerms",
@@ -12,6 +13,7 @@ __all__ = [
     "centroid_loss",
     "centroid_penalty",
     "class_elbo",
+    "classified_loss",
     "classless_loss",
     "cluster_label_loss",
     "draw_evenly",
@@ -23,4 +25,5 @@ __all__ = [
     "started_loss",
     "transfer_loss",
     "unlabeled_bound",
+    "vaal_loss",
 ]

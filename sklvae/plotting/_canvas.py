@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BAR", "CELL_WIDTH", "INK", "PALE", "WARNING", "draw_input", "figure_class", "shades_of"]
+__all__ = ["BAR", "CELL_WIDTH", "INK", "PALE", "WARNING", "colors_of", "draw_input", "figure_class", "shades_of"]
 
 INK, PALE, BAR, WARNING = "#1a1a1a", "#8a8a8a", "#4878a8", "#c8402a"
 CELL_WIDTH = 0.85
@@ -50,3 +50,12 @@ def draw_input(axes: Any, x: NDArray[Any]) -> None:
     else:
         gray = x if x.ndim == 2 else x.mean(axis=0)
         axes.imshow(gray, cmap="gray_r", vmin=0, vmax=1)
+
+
+def colors_of(n: int) -> NDArray[Any]:
+    """`n` colors that can be told apart, as far as there are so many."""
+    from matplotlib import colormaps
+
+    if n <= 20:
+        return np.asarray(colormaps["tab10" if n <= 10 else "tab20"](np.arange(n)))
+    return np.asarray(colormaps["turbo"](np.linspace(0, 1, n)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.manifold import TSNE
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 
 from .._labels import UNLABELED, split_labels
-from ._canvas import BAR, figure_class
+from ._canvas import BAR, colors_of, figure_class
 
 __all__ = ["plot_latent"]
 
@@ -80,7 +80,7 @@ def plot_latent(
     if unlabeled.any():
         color, name = (BAR, None) if labels is None else ("#cccccc", "unlabeled")
         ax.scatter(*points[unlabeled].T, color=color, label=name, **style)
-    for code, color in enumerate(_colors(len(classes))):
+    for code, color in enumerate(colors_of(len(classes))):
         ax.scatter(*points[codes == code].T, color=color, label=str(classes[code]), **style)
     if labels is not None:
         ax.legend(
@@ -88,12 +88,3 @@ def plot_latent(
         )
     ax.set(xticks=[], yticks=[])
     return ax
-
-
-def _colors(n: int) -> NDArray[Any]:
-    """`n` colors that can be told apart, as far as there are so many."""
-    from matplotlib import colormaps
-
-    if n <= 20:
-        return np.asarray(colormaps["tab10" if n <= 10 else "tab20"](np.arange(n)))
-    return np.asarray(colormaps["turbo"](np.linspace(0, 1, n)))

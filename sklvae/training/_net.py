@@ -49,6 +49,8 @@ class Options:
     """Pattern of the names of parameters that are spared the weight decay."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """Learning rates of submodules of the model, by name; `lr` is that of all others."""
+    adversarial: bool = False
+    """Whether the model has a `discriminator`, which takes turns with the rest of it."""
 
 
 class WithObjective(nn.Module):
@@ -156,6 +158,38 @@ class Net(NeuralNet):
             raise
 
 
+class AdversarialNet(Net):
+    """A net whose model has a `discriminator` with an optimizer of its own.
+
+    Each batch is the model's turn, then the discriminator's: the objective is called with ``turn="model"`` and with
+    ``turn="discriminator"``.
+    """
+
+    def initialize_optimizer(self) -> Net:
+        """Give each of the two its parameters."""
+        turns: dict[str, list[tuple[str, nn.Parameter]]] = {"model": [], "discriminator": []}
+        for name, parameter in self.module_.named_parameters():
+            turns["discriminator" if name.startswith("model.discriminator.") else "model"].append((name, parameter))
+        made = {}
+        for turn, named in turns.items():
+            arguments, options = self.get_params_for_optimizer("optimizer", named)
+            made[turn] = self.optimizer(*arguments, **options)
+        self.optimizer_, self.discriminator_optimizer_ = made["model"], made["discriminator"]
+        return self
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """One step of each; the losses and terms are those of the model."""
+        steps = {}
+        for turn, optimizer in (("model", self.optimizer_), ("discriminator", self.discriminator_optimizer_)):
+            self._zero_grad_optimizer()
+            steps[turn] = self.train_step_single(batch, turn=turn, **fit_params)
+            self.notify("on_grad_computed", named_parameters=list(self.module_.named_parameters()), batch=batch)
+            optimizer.step()
+        step: dict[str, Any] = steps["model"]
+        step["y_pred"]["discriminator"] = steps["discriminator"]["y_pred"]["loss"]
+        return step
+
+
 def no_objective(model: nn.Module, **batch: Tensor) -> dict[str, Tensor]:
     """Stand in for the objective of a net that was loaded to be applied.
 
@@ -178,7 +212,8 @@ def make_net(
         decay["optimizer__weight_decay"] = options.weight_decay
     if options.weight_decay and options.undecayed:
         groups.append((options.undecayed, {"weight_decay": 0.0}))
-    return Net(
+    kind = AdversarialNet if options.adversarial else Net
+    return kind(
         WithObjective(model, objective),
         criterion=nn.Identity,
         optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,

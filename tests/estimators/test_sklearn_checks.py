@@ -3,14 +3,17 @@ import inspect
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 import sklvae
 from sklvae import (
+    ActiveLearningClassifier,
     CentroidRegularizedClassifier,
     ClusterLabelVAEClassifier,
     GMDGMClassifier,
     M2Classifier,
+    VAALClassifier,
     VAETransferClassifier,
     VariationalAutoencoder,
 )
@@ -23,6 +26,8 @@ ESTIMATORS = [
     VAETransferClassifier(max_epochs=20, hidden_units=(32,), batch_size=64, lr=3e-3),
     GMDGMClassifier(max_epochs=10, hidden_units=(32,), batch_size=64, n_extra=1),
     CentroidRegularizedClassifier(max_epochs=6, lr=0.01, module_params={"hidden_units": (32,)}, batch_size=16),
+    ActiveLearningClassifier(LogisticRegression()),
+    VAALClassifier(max_epochs=15, hidden_units=(32,), lr=1e-2),
 ]
 
 EXPECTED_FAILURES = {

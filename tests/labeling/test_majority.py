@@ -66,7 +66,7 @@ def test_votes_are_kept_and_a_failure_loses_only_what_is_not_yet_combined():
 
     oracle, kept = MajorityOracle([lambda queries: ["a", "a", "a"], leaves]), []
     with pytest.raises(OracleError, match=r"ConnectionError: gone \(after 2 answers"):
-        consult(oracle, QUERIES, kept)
+        consult(oracle, QUERIES, kept.append)
     assert [answer.label for answer in kept] == ["a", SKIP]
     assert [[vote.label for vote in votes] for votes in oracle.votes] == [["a", "a"], ["a", "b"]]
     assert [votes[1].query.id for votes in oracle.votes] == [0, 1]

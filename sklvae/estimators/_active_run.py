@@ -1,0 +1,255 @@
+"""One fit of ActiveLearningClassifier, as a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import cached_property
+from itertools import count
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils import _safe_indexing
+
+from .._labels import UNLABELED, join_labels, split_labels
+from ..acquisition import Progress, as_acquisition, query
+from ..graph import principal_points
+from ..labeling import INVALID, SKIP, Answer, Query, QueryBatch
+from ._input import feature_moments, within_unit
+from ._propagation import Known
+from ._wrapped import draws_of, learns_from_unlabeled, seed_where_none, warm_start_parameter
+
+if TYPE_CHECKING:
+    from ._active_learning import ActiveLearningClassifier
+
+__all__ = ["SOURCES", "ActiveRun"]
+
+SOURCES: dict[str, Callable[[Any], NDArray[Any]]] = {
+    "proba": lambda run: run.proba,
+    "embedding": lambda run: run.embedding(),
+    "sampled_proba": lambda run: draws_of(run.model, run.X),
+    "discriminator": lambda run: run.model.predict_labeled(run.X),
+}
+"""Where the arrays that an acquisition may need come from, once there is a classifier."""
+
+
+class ActiveRun:
+    """Train where that is possible; then, each round: choose rows, ask, train.
+
+    Parameters
+    ----------
+    estimator : ActiveLearningClassifier
+        Whose parameters decide, and which gets the fitted attributes.
+    X : array-like of shape (n_samples, ...)
+        The data as the classifier is to see it.
+    rows : ndarray of shape (n_samples, n_features)
+        The data as flat numbers.
+    known : Known
+        Labels known at the start.
+    rng : RandomState
+        Decides everything random.
+    asks : bool
+        Whether there is anybody to ask.
+    """
+
+    def __init__(
+        self,
+        estimator: ActiveLearningClassifier,
+        X: Any,
+        rows: NDArray[Any],
+        known: Known,
+        rng: np.random.RandomState,
+        *,
+        asks: bool,
+    ) -> None:
+        self.settings, self.rows, self.known, self.rng, self.asks = estimator, rows, known, rng, asks
+        self.X: Any = X
+        self.inner = estimator._inner()
+        self.invalid: set[int] = set()
+        self.known_classes: NDArray[Any] = np.empty(0)
+        self.model: Any = None
+        self.proba: NDArray[Any] = np.empty((len(rows), 0))
+        self.predicted: NDArray[Any] | None = None
+
+    def steps(self) -> Generator[QueryBatch, list[Answer], None]:
+        """The whole fit: yields questions and is sent their answers."""
+        settings, clock = self.settings, perf_counter()
+        self._train()
+        for number in count() if self.asks else ():
+            reason = self._reason_to_stop(number)
+            if reason is not None:
+                settings.stopped_by_ = reason
+                break
+            queries = self._queries(number)
+            asked = perf_counter()
+            answers = yield queries
+            waited = perf_counter() - asked
+            before = self.predicted
+            self._learn(queries, answers)
+            self._train()
+            self._record(number, answers, before, {"seconds": perf_counter() - clock, "seconds_asking": waited})
+            clock = perf_counter()
+        if self.model is None:
+            found = self._labels()[0].tolist()
+            raise ValueError(
+                f"{type(settings).__name__}: labels of at least 2 classes are needed, but {len(settings.answers_)} "
+                f"answers gave {len(found)} class(es), {found}. The answers are kept in answers_."
+            )
+
+    def embedding(self) -> NDArray[Any]:
+        """Points of all rows: by the parameter `embedding`, by the classifier, or principal components before it."""
+        if self.settings.embedding is None and hasattr(self.model, "transform"):
+            return np.asarray(self.model.transform(self.X))
+        return self.fixed_embedding
+
+    @cached_property
+    def fixed_embedding(self) -> NDArray[Any]:
+        """Points of all rows that need no label."""
+        if self.settings.embedding is None:
+            return principal_points(self.rows, 1.0 if within_unit(self.rows) else self._scale())
+        self.settings.embedding_ = clone(self.settings.embedding)
+        seed_where_none(self.settings.embedding_, self.rng)
+        return np.asarray(self.settings.embedding_.fit_transform(self.rows))
+
+    def _scale(self) -> NDArray[Any]:
+        return feature_moments(self.rows, shared=False)[1]
+
+    def _candidates(self) -> NDArray[np.int64]:
+        return np.setdiff1d(np.arange(len(self.rows)), [*self.known.labels, *self.known.asked])
+
+    def _n_questions(self) -> int:
+        """As many as a batch, the budget and the pool allow."""
+        settings = self.settings
+        left = len(self.rows) if settings.budget is None else settings.budget - settings.n_queries_
+        return min(settings.batch_size, left, len(self._candidates()))
+
+    def _reason_to_stop(self, number: int) -> Any:
+        settings = self.settings
+        if settings.n_rounds is not None and number >= settings.n_rounds:
+            return "n_rounds"
+        if settings.budget is not None and settings.n_queries_ >= settings.budget:
+            return "budget"
+        if not len(self._candidates()):
+            return "pool"
+        if self.model is None or not number:
+            return None
+        labeled = np.zeros(len(self.rows), dtype=bool)
+        labeled[list(self.known.labels)] = True
+        progress = Progress(settings.rounds_, labeled, self.embedding)
+        return next((rule for rule in settings._rules() if rule(progress)), None)
+
+    def _queries(self, number: int) -> QueryBatch:
+        """The questions of a round."""
+        settings, first = self.settings, len(self.settings.answers_)
+        chosen = self._choose(self._n_questions())
+        queries = []
+        for place, row in enumerate(chosen.tolist()):
+            suggestion = None
+            if self.predicted is not None:
+                suggestion = self.predicted[row].item(), float(self.proba[row].max())
+            queries.append(
+                Query(
+                    id=first + place,
+                    x=np.array(self.rows[row]).reshape(settings._x_shape),
+                    kind="sample",
+                    index=row,
+                    cluster=place,
+                    level=0,
+                    round=number,
+                    members=np.array([row]),
+                    suggestion=suggestion,
+                )
+            )
+        return QueryBatch(queries)
+
+    def _choose(self, n: int) -> NDArray[np.int64]:
+        classes, codes = self._labels()
+        acquisition = self.settings.initial if self.model is None else self.settings.acquisition
+        needs = as_acquisition(acquisition).needs
+        arrays: dict[str, Any] = {name: source(self) for name, source in SOURCES.items() if name in needs}
+        if self.model is not None:
+            column = {label: k for k, label in enumerate(self.model.classes_.tolist())}
+            of_class = np.array([column.get(label, UNLABELED) for label in classes.tolist()] + [UNLABELED])
+            arrays["classes"], codes = np.arange(len(column)), of_class[codes]
+        return query(acquisition, n, labels=codes, candidates=self._candidates(), random_state=self.rng, **arrays)
+
+    def _learn(self, queries: QueryBatch, answers: list[Answer]) -> None:
+        """Take note of answers; SKIP says nothing, but is not asked again."""
+        for one, answer in zip(queries, answers, strict=True):
+            row = int(one.index)  # type: ignore[arg-type]
+            self.known.asked.add(row)
+            if answer.is_label:
+                self.known.labels[row] = answer.label, answer.confidence
+            elif answer.label is INVALID:
+                self.invalid.add(row)
+
+    def _labels(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Classes of the labels known so far, and a code for each row, -1 where there is none."""
+        y: list[Any] = [None] * len(self.rows)
+        for row, (label, _) in self.known.labels.items():
+            y[row] = label
+        return split_labels(y)
+
+    def _train(self) -> None:
+        """Fit the classifier, and set the fitted attributes: the estimator is usable whatever comes next."""
+        classes, codes = self._labels()
+        if len(classes) < 2:
+            return
+        model = self._next_model(classes)
+        if self._takes_all():
+            model.fit(self.X, join_labels(classes, codes))
+        else:
+            labeled = np.flatnonzero(codes >= 0)
+            model.fit(_safe_indexing(self.X, labeled), classes[codes[labeled]])
+        proba = np.asarray(model.predict_proba(self.X))
+        silent = ~np.isfinite(proba).all(axis=1, keepdims=True)  # LabelSpreading, of rows that no label reaches
+        self.model, self.proba = model, np.where(silent, 1 / proba.shape[1], proba)
+        self.predicted = np.asarray(model.classes_)[self.proba.argmax(axis=1)]
+        self._keep(classes, codes)
+
+    def _takes_all(self) -> bool:
+        fit_on = self.settings.fit_on
+        return fit_on == "all" or (fit_on == "auto" and learns_from_unlabeled(self.inner))
+
+    def _next_model(self, classes: NDArray[Any]) -> Any:
+        """A new classifier, or that of the round before where it is to go on and may."""
+        if self.settings.warm_start and self.model is not None and np.array_equal(self.known_classes, classes):
+            return self.model.set_params(**{str(warm_start_parameter(self.model)): True})
+        self.known_classes = classes
+        model = clone(self.inner)
+        seed_where_none(model, self.rng)
+        return model
+
+    def _keep(self, classes: NDArray[Any], codes: NDArray[np.int64]) -> None:
+        """Labels of all rows: what is known, then what is predicted; none for what shows no valid class."""
+        fitted, predicted = self.settings, split_labels(self.predicted)  # type: ignore[arg-type]
+        every, spread = split_labels([*classes.tolist(), *predicted[0].tolist()])
+        code = np.where(codes >= 0, spread[codes], spread[len(classes) + predicted[1]])
+        confidence = self.proba.max(axis=1).astype(np.float64)
+        for row, (_, sure) in self.known.labels.items():
+            confidence[row] = sure
+        nothing = list(self.invalid)
+        code[nothing], confidence[nothing] = UNLABELED, 0.0
+        fitted.estimator_, fitted.classes_ = self.model, np.asarray(self.model.classes_)
+        fitted.labels_, fitted.label_confidence_ = join_labels(every, code), np.clip(confidence, 0.0, 1.0)
+
+    def _record(
+        self, number: int, answers: list[Answer], before: NDArray[Any] | None, seconds: dict[str, float]
+    ) -> None:
+        """What a round asked, what it cost and what came of it."""
+        seen = [(a.label, a.query.suggestion[0]) for a in answers if a.is_label and a.query and a.query.suggestion]
+        self.settings.rounds_.append(
+            {
+                "round": number,
+                "n_queries": len(answers),
+                "n_invalid": sum(answer.label is INVALID for answer in answers),
+                "n_skipped": sum(answer.label is SKIP for answer in answers),
+                "n_labeled": len(self.known.labels),
+                "n_classes": len({label for label, _ in self.known.labels.values()}),
+                "seen_accuracy": float(np.mean([label == guess for label, guess in seen])) if seen else float("nan"),
+                "agreement": float("nan") if before is None else float(np.mean(self.predicted == before)),
+                **seconds,
+            }
+        )

@@ -1,0 +1,68 @@
+"""What ActiveLearningClassifier must know of the classifier that it wraps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.pipeline import Pipeline
+
+from ..training import fresh_seed
+
+__all__ = ["draws_of", "gives_draws", "learns_from_unlabeled", "seed_where_none", "warm_start_parameter"]
+
+SEMI_SUPERVISED = ("sklvae", "sklearn.semi_supervised")
+"""Packages whose classifiers learn from unlabeled rows."""
+
+ENSEMBLES = (RandomForestClassifier, ExtraTreesClassifier, BaggingClassifier, VotingClassifier)
+"""Whose members in `estimators_` predict codes of classes, and are draws of the ensemble."""
+
+
+def learns_from_unlabeled(estimator: Any) -> bool:
+    """Whether a classifier, or the last step of a pipeline, takes -1 in y for an unlabeled row."""
+    kinds = type(_last(estimator)).__mro__
+    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in kinds for package in SEMI_SUPERVISED)
+
+
+def warm_start_parameter(estimator: BaseEstimator) -> str | None:
+    """Name of the parameter that lets a classifier, or the last step of a pipeline, go on; None where it has none."""
+    name = f"{estimator.steps[-1][0]}__warm_start" if isinstance(estimator, Pipeline) else "warm_start"
+    return name if name in estimator.get_params() else None
+
+
+def seed_where_none(estimator: BaseEstimator, rng: np.random.RandomState) -> None:
+    """Give every `random_state` of a classifier and of its parts a seed, unless it has one."""
+    parameters = estimator.get_params()
+    unset = [key for key in sorted(parameters) if key.split("__")[-1] == "random_state" and parameters[key] is None]
+    estimator.set_params(**{key: fresh_seed(rng) for key in unset})
+
+
+def gives_draws(estimator: Any) -> bool:
+    """Whether a classifier, fitted or not, has predictions of several draws."""
+    last = _last(estimator)
+    return hasattr(last, "sample_proba") or isinstance(last, ENSEMBLES)
+
+
+def draws_of(estimator: Any, X: Any) -> NDArray[Any]:
+    """Class probabilities of several draws of a fitted classifier, (n_draws, n_samples, n_classes).
+
+    Draws are those of `sample_proba`, or the members of a forest, of bagging or of a vote.
+    """
+    if isinstance(estimator, Pipeline):
+        return draws_of(estimator.steps[-1][1], estimator[:-1].transform(X) if len(estimator.steps) > 1 else X)
+    if hasattr(estimator, "sample_proba"):
+        draws: NDArray[Any] = estimator.sample_proba(X)
+        return draws
+    X = np.asarray(X)
+    features = getattr(estimator, "estimators_features_", [slice(None)] * len(estimator.estimators_))
+    votes = np.zeros((len(estimator.estimators_), len(X), len(estimator.classes_)))
+    for vote, member, columns in zip(votes, estimator.estimators_, features, strict=True):
+        vote[:, np.asarray(member.classes_, dtype=int)] = member.predict_proba(X[:, columns])
+    return votes
+
+
+def _last(estimator: Any) -> Any:
+    return _last(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
