@@ -78,7 +78,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         Weight of the KL, per sample.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
-    encoder : {"auto", "mlp", "conv"} or callable, default="auto"
+    encoder : {"auto", "mlp", "conv", "conv2"} or callable, default="auto"
         As in `VariationalAutoencoder`.
     hidden_units : tuple of int, default=(500, 500)
         Widths of the dense hidden layers.

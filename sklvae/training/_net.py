@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,21 +71,20 @@ class TermMeans(Callback):
 
     def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Start with empty sums."""
-        self.n_samples = {True: 0, False: 0}
+        self.n_samples: dict[str, int] = {}
         self.sums: dict[str, Tensor | float] = {}
 
     def on_batch_end(self, net: Net, y_pred: dict[str, Tensor], training: bool, **kwargs: Any) -> None:
         """Add a batch."""
-        self.n_samples[training] += len(y_pred["loss"])
         terms = y_pred if training else {"valid_loss": y_pred["loss"]}
-        for name, term in terms.items():
+        for name, term in terms.items():  # a batch may lack some
+            self.n_samples[name] = self.n_samples.get(name, 0) + len(term)
             self.sums[name] = self.sums.get(name, 0.0) + term.detach().sum()
 
     def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
         """Write the means to the history; the losses under skorch's own names for them."""
         for name, total in self.sums.items():
-            mean = float(total) / self.n_samples[name != "valid_loss"]
-            net.history.record("train_loss" if name == "loss" else name, mean)
+            net.history.record("train_loss" if name == "loss" else name, float(total) / self.n_samples[name])
 
 
 class EachEpoch(Callback):
@@ -205,10 +205,14 @@ def make_net(
     model: nn.Module, objective: Objective, *, max_epochs: int, options: Options, callbacks: Sequence[Any] = ()
 ) -> Net:
     """Put a net around `model`, not yet initialized; `callbacks` beside those of the options."""
-    optimizer = options.optimizer
+    optimizer = OPTIMIZERS[options.optimizer] if isinstance(options.optimizer, str) else options.optimizer
     groups = [(f"model.{name}.*", {"lr": rate}) for name, rate in options.rates.items()]
     decay: dict[str, Any] = {}
-    if options.weight_decay is not None:
+    if "weight_decay" not in inspect.signature(optimizer).parameters:
+        if options.weight_decay:
+            name, decay_asked = optimizer.__name__, options.weight_decay
+            raise ValueError(f"{name} has no weight decay, got {decay_asked}. Use weight_decay=0.")
+    elif options.weight_decay is not None:
         decay["optimizer__weight_decay"] = options.weight_decay
     if options.weight_decay and options.undecayed:
         groups.append((options.undecayed, {"weight_decay": 0.0}))
@@ -216,7 +220,7 @@ def make_net(
     return kind(
         WithObjective(model, objective),
         criterion=nn.Identity,
-        optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
+        optimizer=optimizer,
         optimizer__param_groups=groups,
         lr=options.lr,
         max_epochs=max_epochs,

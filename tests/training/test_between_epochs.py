@@ -1,6 +1,7 @@
 import pickle
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -60,3 +61,9 @@ def test_no_weight_decay_is_none_whatever_the_optimizer_would_take():
     np.testing.assert_array_equal(model.body.weight.detach(), 2)
     model, _ = trained(optimizer="adamw")
     assert (model.body.weight < 2).all()  # torch's own default
+
+
+def test_an_optimizer_without_weight_decay_is_named():
+    with pytest.raises(ValueError, match=r"Rprop has no weight decay, got 0.1. Use weight_decay=0"):
+        trained(weight_decay=0.1, optimizer=torch.optim.Rprop)
+    trained(weight_decay=0.0, optimizer=torch.optim.Rprop)

@@ -167,6 +167,18 @@ def test_the_record_of_an_epoch_weighs_samples_and_not_batches():
     assert net.history[:, "square"] == pytest.approx([(x**2).mean()] * 3)
 
 
+def test_a_term_of_some_batches_is_a_mean_over_those():
+    x = np.arange(50, dtype=np.float32)[:, None]
+    model = nn.Linear(1, 1)
+
+    def objective(model, x):
+        terms = {"loss": x[:, 0] + 0 * model(x)[:, 0]}
+        return terms if len(x) > 2 else {**terms, "rest": torch.full((len(x),), 3.0)}
+
+    net = train(model, objective, Rows(x, (1,)), max_epochs=1, seed=0, options=options())
+    assert net.history[:, "rest"] == [3.0]
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_loss_that_is_no_number_is_named_with_its_place_and_a_remedy(bad):
     x, target = regression()
