@@ -9,7 +9,7 @@ is not repeated. `--table` prints what is there.
 `gmdgm`, `m2` and `fashion`: 50,000 training images, 100 labels in each of the classes 0, 1, 2, 8 and 9, none in 3
 to 7, and ten slots without labels (`fashion-45`: 45). The accuracy is the paper's: each slot is named by its most
 common true class in the test data (a purity). `named` names the found slots from ten labeled training images of each
-of 3 to 7 instead. `m2-100` and so on: as many labels, balanced over the ten classes. `cluster-15`: no labels, 15 slots.
+of 3 to 7 instead. `m2` starts from clusters as `gmdgm` does, `m2-plain` from nothing as the paper's. `m2-100` and so on: as many labels, balanced over the ten classes. `cluster-15`: no labels, 15 slots.
 """
 
 import argparse
@@ -93,15 +93,11 @@ def clustering(n_slots, seed):
     }
 
 
-def m2_with_slots(random_state):
-    """M2 with the slots of the protocol: the five classes, and ten of half their prior.
-
-    It starts from nothing, as the paper's; a start from spread labels says nothing of classes without any. Everything
-    else is as in `m2-100`.
-    """
+def m2_with_slots(start, random_state):
+    """M2 with the slots of the protocol: the five classes, and ten of half their prior."""
     slots = [*KNOWN, *range(10, 20)]
     prior = [0.1] * 5 + [0.05] * 10
-    return M2Classifier(classes=slots, class_prior=prior, start=None, random_state=random_state)
+    return M2Classifier(classes=slots, class_prior=prior, start=start, random_state=random_state)
 
 
 def m1_m2(random_state):
@@ -112,7 +108,8 @@ def m1_m2(random_state):
 
 CONFIGURATIONS = {
     "gmdgm": partial(semi_unsupervised, GMDGMClassifier, load_mnist),
-    "m2": partial(semi_unsupervised, m2_with_slots, load_mnist),
+    "m2": partial(semi_unsupervised, partial(m2_with_slots, "clusters"), load_mnist),
+    "m2-plain": partial(semi_unsupervised, partial(m2_with_slots, None), load_mnist),
     "fashion": partial(semi_unsupervised, GMDGMClassifier, load_fashion_mnist),
     "fashion-45": partial(semi_unsupervised, partial(GMDGMClassifier, n_extra=45), load_fashion_mnist),
     **{f"m2-{n}": partial(semi_supervised, M2Classifier, n) for n in (100, 600, 1000, 3000)},

@@ -6,13 +6,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from .._labels import UNLABELED, join_labels
 from ..graph import spread_labels, with_latents
 from ..nn import M2, ClassVAE
-from ._class_vae import ClassVAEClassifier
+from ..training import fresh_seed
+from ._class_vae import ClassVAEClassifier, started_in
 from ._constraints import Constraint, labels_like, none, one_of
 from ._input import inputs_graph
+from ._slots import find_slots
 
 __all__ = ["M2Classifier"]
 
@@ -32,11 +35,12 @@ class M2Classifier(ClassVAEClassifier):
     class_prior : array-like of shape (n_classes,), default=None
         p(y) of the sorted classes; None is uniform.
     classes : array-like, default=None
-        All labels there are, where y may lack some; None takes those of y. With ``start="graph"`` no row starts in
-        a class without labels.
-    start : "graph" or None, default="graph"
+        All labels there are, where y may lack some; None takes those of y.
+    start : {"graph", "clusters"} or None, default="graph"
         "graph" trains a VAE first, spreads the labels over the neighbors among its latents and the inputs, and
-        starts from what they say; None starts from a random network.
+        starts from what they say; no row starts in a class without labels. "clusters" starts those classes, too, from
+        clusters in which the labels of the others are sparse, as `GMDGMClassifier` does, and holds rows to where they
+        start. None starts from a random network.
     marginalization : {"exact", "truncated"}, default="exact"
         How y is summed out: over all classes, or over the three most probable ones of each sample and one drawn
         from the rest (unbiased; for many classes).
@@ -122,7 +126,7 @@ class M2Classifier(ClassVAEClassifier):
     _constraints: ClassVar[dict[str, Constraint]] = {
         **ClassVAEClassifier._constraints,
         "classes": none | labels_like,
-        "start": one_of("graph") | none,
+        "start": one_of("graph", "clusters") | none,
     }
 
     def __init__(
@@ -217,12 +221,13 @@ class M2Classifier(ClassVAEClassifier):
                 "labels use GMDGMClassifier."
             )
         prior = self._checked_prior(np.full(len(classes), 1 / len(classes)), f"the classes {classes.tolist()}")
-        model = self._go_on(last, classes, prior)
+        model, held = self._go_on(last, classes, prior), {}
         if model is None:
             model = self._build_class_vae(rows, rng, prior)
-            if self.start == "graph":
-                self._start_classes(model, rows, codes, rng)
-        self._train_bounds(model, rows, codes, rng)
+            if self.start is not None:
+                started = self._start_classes(model, rows, codes, rng)
+                held = started_in(started) if self.start == "clusters" else {}
+        self._train_bounds(model, rows, codes, rng, **held)
         self.classes_ = classes
         probability = self._slot_probabilities(rows)
         self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
@@ -234,10 +239,32 @@ class M2Classifier(ClassVAEClassifier):
 
     def _start_classes(
         self, model: ClassVAE, rows: NDArray[Any], codes: NDArray[np.int64], rng: np.random.RandomState
-    ) -> None:
-        """Pretrain a plain VAE, spread the labels over neighbors, and teach them to the network."""
+    ) -> NDArray[np.int64]:
+        """Pretrain a plain VAE, find a class for every row, teach them to the network, and give them."""
         z = self._pretrain(model, rows, rng)
-        seeds = np.eye(len(model.class_probs) + 1)[codes, :-1]  # -1 is the last one, which is no class
-        probability = spread_labels(with_latents(inputs_graph(rows, self._event), z), seeds)
-        spread = np.where(probability.any(axis=1), probability.argmax(axis=1), UNLABELED)
-        self._teach(model, rows, np.where(codes >= 0, codes, spread), rng)
+        graph = with_latents(inputs_graph(rows, self._event), z)
+        if self.start == "clusters":
+            found = self._clustered(graph, z, codes, len(model.class_probs), fresh_seed(rng))
+        else:
+            found = spread_codes(graph, codes, len(model.class_probs))
+        started = np.where(codes >= 0, codes, found)
+        self._teach(model, rows, started, rng)
+        return started
+
+    @staticmethod
+    def _clustered(
+        graph: csr_array, z: NDArray[Any], codes: NDArray[np.int64], n_classes: int, seed: int
+    ) -> NDArray[np.int64]:
+        """Classes by clusters, those without labels too; -1 where there are none of these."""
+        known = np.unique(codes[codes >= 0])
+        class_of = np.concatenate([known, np.setdiff1d(np.arange(n_classes), known)])  # slots of known classes first
+        slot_of = np.append(np.argsort(class_of), UNLABELED)
+        slots = find_slots(graph, z, slot_of[codes], len(known), n_classes, seed)
+        return np.append(class_of, UNLABELED)[slots]
+
+
+def spread_codes(graph: csr_array, codes: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
+    """Classes by neighbors; -1 where no label comes."""
+    seeds = np.eye(n_classes + 1)[codes, :-1]  # -1 is the last one, which is no class
+    probability = spread_labels(graph, seeds)
+    return np.where(probability.any(axis=1), probability.argmax(axis=1), UNLABELED)

@@ -15,12 +15,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from .._labels import UNLABELED, label_kind
-from ..graph import neighbor_embedding
+from ..graph import neighbor_embedding, principal_points
 
 __all__ = ["collapse_symptom", "find_slots", "slot_names"]
 
 OVER = 3
 """Clusters for each slot: small ones are pure, and those that belong together are merged on the graph."""
+
+N_DIMENSIONS = 10
+"""Of the embedding, at most."""
 
 SPARSE_SHARE = 0.25
 """A cluster with less than this share of a class's usual density of labels is not of that class."""
@@ -62,7 +65,8 @@ def find_slots(
     ndarray of shape (n,)
         Slots; -1 for rows of no known class if there are no other slots. A known label stands.
     """
-    points = neighbor_embedding(graph, z, seed=seed).astype(np.float64)
+    start = principal_points(z, n_components=N_DIMENSIONS)
+    points = neighbor_embedding(graph, start, seed=seed).astype(np.float64)
     mixture = GaussianMixture(min(OVER * n_slots, len(z)), reg_covar=1e-3, n_init=2, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a start, not a result

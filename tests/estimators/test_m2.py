@@ -5,12 +5,14 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklvae import M2Classifier, VariationalAutoencoder
+from sklvae.metrics import purity
 from sklvae.model_selection import SemiSupervisedSplit, masked_scorer
 
 
@@ -219,3 +221,13 @@ def test_m1_and_m2_are_a_pipeline():
     m1 = VariationalAutoencoder(n_latent=10, hidden_units=(64,), max_epochs=60, batch_size=64, random_state=0)
     both = make_pipeline(m1, small(max_epochs=40, n_latent=5)).fit(X, y)
     assert both.score(X[100:], truth[100:]) > 0.6  # chance is 0.1
+
+
+def test_classes_without_labels_can_start_from_clusters():
+    X, truth = make_blobs(n_samples=240, centers=4, n_features=6, cluster_std=0.6, random_state=1)
+    y = np.where((np.arange(240) < 40) & np.isin(truth, [0, 2]), truth, -1)  # nobody has labeled 1 and 3
+    parameters = {"classes": [0, 1, 2, 3], "max_epochs": 30, "batch_size": 32, "hidden_units": (32,), "n_latent": 3}
+    clusters = M2Classifier(start="clusters", random_state=0, **parameters).fit(X, y)
+    assert accuracy_score(truth[np.isin(truth, [0, 2])], clusters.predict(X[np.isin(truth, [0, 2])])) > 0.95
+    assert purity(truth, clusters.predict(X)) > 0.95
+    assert "held" in clusters.history_[-1]
