@@ -55,8 +55,8 @@ class LabelingSession:
     Raises
     ------
     ValueError
-        If the estimator asks nobody, a parameter, X or y is wrong, or `session_dir` holds a session with the same
-        parameters for other data.
+        If the estimator has no sessions, a parameter, X or y is wrong, `session_dir` is given and a parameter cannot be
+        told from others, or `session_dir` holds a session with the same parameters for other data.
     SessionError
         If another process has the session, or it is damaged, or cannot be written.
     ImportError
@@ -231,11 +231,20 @@ class LabelingSession:
         """What the session is of: the parameters that are not the default, and the data."""
         estimator, rows = self.estimator, self._run.rows
         default = type(estimator)().get_params(deep=False)
-        parameters = {
-            name: described(value)
-            for name, value in estimator.get_params(deep=False).items()
-            if name not in NOT_OF_THE_RESULT and described(value) != described(default[name])
-        }
+        parameters = {}
+        for name, value in estimator.get_params(deep=False).items():
+            if name in NOT_OF_THE_RESULT:
+                continue
+            try:
+                told = described(value)
+            except ValueError as error:
+                raise ValueError(
+                    f"{type(estimator).__name__}: with session_dir, {name} must be something that can be told from "
+                    f"others, but {error}. Use a function with a name at the top of a module, a functools.partial of "
+                    "one, or an object with get_params or a full repr; or leave session_dir out."
+                ) from None
+            if told != described(default[name]):
+                parameters[name] = told
         known = None if y is None else [part.tolist() if part.dtype.hasobject else part for part in split_labels(y)]
         return {
             "estimator": type(estimator).__name__,
