@@ -21,8 +21,8 @@ __all__ = ["LabelingSession", "fit_in_session"]
 NOT_OF_THE_RESULT = {"session_dir", "verbose"}
 """Parameters that do not change what a fit gives."""
 
-ROUNDING = 0.01
-"""How far the decoded center of a cluster may be from the one that was asked about, of its largest value."""
+ROUNDING = 1e-3
+"""How far the decoded center of a cluster may be from the one that was asked about, of its largest magnitude."""
 
 
 class LabelingSession:
@@ -361,6 +361,10 @@ def _same(query: Query, asked: Query | None) -> bool:
     if asked is None:
         return False
     facts = [(q.kind, q.index, q.cluster, q.level, q.round, q.x.shape, q.x.dtype) for q in (query, asked)]
-    return facts[0] == facts[1] and bool(
-        np.allclose(query.x.astype(float), asked.x.astype(float), rtol=1e-3, atol=1e-3)
-    )
+    if facts[0] != facts[1]:
+        return False
+    x, x_asked = query.x.astype(float), asked.x.astype(float)
+    tolerance = ROUNDING * float(np.abs(x_asked).max(initial=0))
+    if np.issubdtype(asked.x.dtype, np.integer):
+        tolerance = max(1.0, tolerance)  # values on either side of a half round apart
+    return bool((np.abs(x - x_asked) <= tolerance).all())
