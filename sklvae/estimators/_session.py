@@ -83,8 +83,8 @@ class LabelingSession:
     def __init__(self, estimator: Any, X: ArrayLike, y: ArrayLike | None = None, *, asks: bool = True) -> None:
         if not isinstance(estimator, OracleDriven):
             raise ValueError(
-                f"LabelingSession: {type(estimator).__name__} asks no questions. Use an estimator whose fit takes an "
-                "oracle."
+                f"LabelingSession: {type(estimator).__name__} has no sessions. Use ClusterLabelVAEClassifier or "
+                "GMDGMClassifier, or fit without a session."
             )
         self.estimator: Any = estimator
         self._folder: SessionFolder | None = None
