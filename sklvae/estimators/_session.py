@@ -21,8 +21,8 @@ __all__ = ["LabelingSession", "fit_in_session"]
 NOT_OF_THE_RESULT = {"session_dir", "verbose"}
 """Parameters that do not change what a fit gives."""
 
-ROUNDING = 0.01
-"""How far the decoded center of a cluster may be from the one that was asked about, of its largest value."""
+ROUNDING = 1e-3
+"""How far the decoded center of a cluster may be from the one that was asked about, of its largest magnitude."""
 
 
 class LabelingSession:
@@ -55,8 +55,8 @@ class LabelingSession:
     Raises
     ------
     ValueError
-        If the estimator asks nobody, a parameter, X or y is wrong, or `session_dir` holds a session with the same
-        parameters for other data.
+        If the estimator has no sessions, a parameter, X or y is wrong, `session_dir` is given and a parameter cannot be
+        told from others, or `session_dir` holds a session with the same parameters for other data.
     SessionError
         If another process has the session, or it is damaged, or cannot be written.
     ImportError
@@ -83,8 +83,8 @@ class LabelingSession:
     def __init__(self, estimator: Any, X: ArrayLike, y: ArrayLike | None = None, *, asks: bool = True) -> None:
         if not isinstance(estimator, OracleDriven):
             raise ValueError(
-                f"LabelingSession: {type(estimator).__name__} asks no questions. Use an estimator whose fit takes an "
-                "oracle."
+                f"LabelingSession: {type(estimator).__name__} has no sessions. Use ClusterLabelVAEClassifier or "
+                "GMDGMClassifier, or fit without a session."
             )
         self.estimator: Any = estimator
         self._folder: SessionFolder | None = None
@@ -231,11 +231,20 @@ class LabelingSession:
         """What the session is of: the parameters that are not the default, and the data."""
         estimator, rows = self.estimator, self._run.rows
         default = type(estimator)().get_params(deep=False)
-        parameters = {
-            name: described(value)
-            for name, value in estimator.get_params(deep=False).items()
-            if name not in NOT_OF_THE_RESULT and described(value) != described(default[name])
-        }
+        parameters = {}
+        for name, value in estimator.get_params(deep=False).items():
+            if name in NOT_OF_THE_RESULT:
+                continue
+            try:
+                told = described(value)
+            except ValueError as error:
+                raise ValueError(
+                    f"{type(estimator).__name__}: with session_dir, {name} must be something that can be told from "
+                    f"others, but {error}. Use a function with a name at the top of a module, a functools.partial of "
+                    "one, or an object with get_params or a full repr; or leave session_dir out."
+                ) from None
+            if told != described(default[name]):
+                parameters[name] = told
         known = None if y is None else [part.tolist() if part.dtype.hasobject else part for part in split_labels(y)]
         return {
             "estimator": type(estimator).__name__,
@@ -352,6 +361,10 @@ def _same(query: Query, asked: Query | None) -> bool:
     if asked is None:
         return False
     facts = [(q.kind, q.index, q.cluster, q.level, q.round, q.x.shape, q.x.dtype) for q in (query, asked)]
-    return facts[0] == facts[1] and bool(
-        np.allclose(query.x.astype(float), asked.x.astype(float), rtol=1e-3, atol=1e-3)
-    )
+    if facts[0] != facts[1]:
+        return False
+    x, x_asked = query.x.astype(float), asked.x.astype(float)
+    tolerance = ROUNDING * float(np.abs(x_asked).max(initial=0))
+    if np.issubdtype(asked.x.dtype, np.integer):
+        tolerance = max(1.0, tolerance)  # values on either side of a half round apart
+    return bool((np.abs(x - x_asked) <= tolerance).all())

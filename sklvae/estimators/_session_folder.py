@@ -33,7 +33,7 @@ class SessionFolder:
     path : Path
         The folder; made if it is not there.
     about : dict
-        What the session is of, as `about_fit` says it; written if the folder is new.
+        What the session is of, as `LabelingSession` says it; written if the folder is new.
 
     Attributes
     ----------

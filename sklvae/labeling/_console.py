@@ -25,8 +25,9 @@ PICTURE_COLUMNS, NEIGHBOR_COLUMNS = 32, 16
 
 HELP = (
     "number or name of a class; then, if not sure, [b]~[/] (fairly sure), [b]~~[/] (a guess) or [b]70%[/]; "
-    "[b]+ name[/] new class; [b]=[/] the model's guess; [b]x[/] no valid class; empty line skips; [b]u[/] takes back"
+    "[b]+ name[/] new class; [b]{}[/] the model's guess; [b]{}[/] no valid class; empty line skips; [b]{}[/] takes back"
 )
+COMMANDS = ("=", "x", "u")
 SURE = {"~~": LEVELS["a guess"], "~": LEVELS["fairly sure"]}
 
 
@@ -36,8 +37,9 @@ class ConsoleOracle:
     An answer is a line: the number or the name of a class, with ``~`` (fairly sure, 0.8), ``~~`` (a guess, 0.5) or a
     percentage after it; ``+ name`` adds a class; ``=`` agrees with the model's guess; ``x`` is no valid class; an
     empty line skips; ``u`` takes the last answer back, as long as the round is not handed over. Where the name of a
-    class is a number, numbers are names only. At an interrupt (Ctrl-C) or the end of the input (Ctrl-D), the answers
-    of the round are handed over before the exception.
+    class is a number, numbers are names only. Where a class is named as a command is, as ``x``, the line means the
+    class, and the command is ``!x``. At an interrupt (Ctrl-C) or the end of the input (Ctrl-D), the answers of the
+    round are handed over before the exception.
 
     Parameters
     ----------
@@ -103,6 +105,19 @@ class ConsoleOracle:
         """Whether a number is the name of a class, and cannot count classes."""
         return any(str(label).isdecimal() for label in self._desk.classes)
 
+    @property
+    def _commands(self) -> tuple[str, ...]:
+        """What `COMMANDS` are typed as: never as a class is named."""
+        names, typed = self._names, list(COMMANDS)
+        for i in range(len(typed)):
+            while typed[i] in names:
+                typed[i] = "!" + typed[i]
+        return tuple(typed)
+
+    @property
+    def _names(self) -> list[str]:
+        return [str(label) for label in self._desk.classes]
+
     def _replies(self, queries: QueryBatch) -> Iterator[Answer]:
         desk, failure = self._desk, None
         desk.put(queries)
@@ -111,7 +126,7 @@ class ConsoleOracle:
                 if desk.question is not None:
                     self._show(desk.question)
                     self._take(self._read("answer"))
-                elif self._read("All answered. Enter trains, u takes the last one back").strip() == "u":
+                elif self._takes_back():
                     desk.undo(desk.last or "")
                 else:
                     desk.turn("training")
@@ -124,17 +139,23 @@ class ConsoleOracle:
     def _read(self, prompt: str) -> str:
         return self.console.input(f"[bold]{prompt}[/]: ")
 
+    def _takes_back(self) -> bool:
+        """Whether the last answer of the round is taken back; ``u`` cannot be a class here."""
+        *_, undo = self._commands
+        return self._read(f"All answered. Enter trains, {undo} takes the last one back").strip() in ("u", undo)
+
     def _take(self, line: str) -> None:
         """Do what a line says, or say what is wrong with it."""
         desk, question, text = self._desk, self._desk.question, line.strip()
         key = desk.keys[len(desk.said)]
-        if text == "u" and desk.last is not None:
+        agree, invalid, undo = self._commands
+        if text == undo and desk.last is not None:
             desk.undo(desk.last)
         elif text == "":
             desk.answer(key, SKIP)
-        elif text == "x":
+        elif text == invalid:
             desk.answer(key, INVALID)
-        elif text == "=" and question is not None and question.suggestion is not None:
+        elif text == agree and question is not None and question.suggestion is not None:
             desk.answer(key, question.suggestion[0])
         else:
             try:
@@ -143,21 +164,24 @@ class ConsoleOracle:
                 from rich.text import Text
 
                 self.console.print(Text(str(error), style="red"))
-                self.console.print(HELP, style="dim")
+                self._help()
 
     def _meant(self, text: str) -> tuple[Any, float]:
         """The class and the confidence that a line names."""
-        if text.startswith("+"):
-            return self._desk.add_class(text[1:]), 1.0
-        names = [str(label) for label in self._desk.classes]
+        names = self._names
         if text in names:
             return self._desk.classes[names.index(text)], 1.0
+        if text.startswith("+"):
+            return self._desk.add_class(text[1:]), 1.0
         name, confidence = _confidence(text)
         if name in names:
             return self._desk.classes[names.index(name)], confidence
         if name.isdecimal() and 1 <= int(name) <= len(names) and not self._numeric:
             return self._desk.classes[int(name) - 1], confidence
         raise ValueError(f"{text!r} is no class.")
+
+    def _help(self) -> None:
+        self.console.print(HELP.format(*self._commands), style="dim")
 
     def _show(self, query: Query) -> None:
         from rich.columns import Columns
@@ -175,12 +199,13 @@ class ConsoleOracle:
         self.console.print(f"[dim]{origin}[/]")
         if query.suggestion is not None:
             label, probability = query.suggestion
-            self.console.print(f"The model's guess: [bold]{escape(str(label))}[/] ({probability:.0%}), = agrees")
+            agree, *_ = self._commands
+            self.console.print(f"The model's guess: [bold]{escape(str(label))}[/] ({probability:.0%}), {agree} agrees")
         numbers = ["" if self._numeric else f"{i} " for i in range(1, len(desk.classes) + 1)]
         classes = [Text.assemble((n, "dim"), (str(c), "bold")) for n, c in zip(numbers, desk.classes, strict=True)]
         self.console.print(Columns(classes, padding=(0, 3)) if classes else "No classes yet: + name adds the first.")
-        if len(desk.answers) == 0:
-            self.console.print(HELP, style="dim")
+        if len(desk.answers) == 0 or self._commands != COMMANDS:
+            self._help()
 
     def _picture(self, query: Query) -> RenderableType:
         from rich.table import Table

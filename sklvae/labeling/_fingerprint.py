@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
+from types import ModuleType, NoneType
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,11 @@ CHUNK_BYTES = 2**24
 
 def described(value: Any) -> Any:
     """A value as JSON, the same for equal values; arrays and generators by a digest, code by its name.
+
+    Raises
+    ------
+    ValueError
+        If nothing tells the value from others: a function without a name of its own, an object without a `repr`.
 
     Examples
     --------
@@ -40,10 +47,17 @@ def described(value: Any) -> Any:
         return described(list(value.get_state(legacy=True)))
     if hasattr(value, "get_params") and not isinstance(value, type):
         return {"class": _name(type(value)), **described(value.get_params(deep=False))}
+    if isinstance(value, partial):
+        return described({"partial": value.func, "args": value.args, "keywords": value.keywords})
+    if not isinstance(getattr(value, "__self__", None), (ModuleType, NoneType)):
+        return described({"method": value.__name__, "of": value.__self__})
     if hasattr(value, "__qualname__"):
-        return _name(value)
-    text = repr(value)
-    return _name(type(value)) if " at 0x" in text else text
+        return _told(_name(value), value, "<lambda>", "<locals>")
+    if hasattr(value, "state_dict"):  # a torch module; its repr leaves the weights out
+        return {"module": _told(repr(value), value, " at 0x"), "state": described(dict(value.state_dict()))}
+    if hasattr(value, "__array__"):  # tensors and data frames; their repr is cut short
+        return described(np.asarray(value))
+    return _told(repr(value), value, " at 0x")
 
 
 def digest(value: Any) -> str:
@@ -59,6 +73,13 @@ def array_digest(array: NDArray[Any]) -> str:
     for start in range(0, len(rows), step):
         hashed.update(np.ascontiguousarray(rows[start : start + step]).data)
     return hashed.hexdigest()
+
+
+def _told(text: str, value: Any, *marks: str) -> str:
+    """The text, unless a mark in it says that others have the same, or that the next process has another."""
+    if any(mark in text for mark in marks):
+        raise ValueError(f"nothing tells {value!r} from another of its kind")
+    return text
 
 
 def _name(code: Any) -> str:

@@ -190,6 +190,27 @@ def test_a_question_that_comes_out_otherwise_ends_the_session_with_its_answers(b
     LabelingSession(tiny(session_dir=tmp_path / "other"), X).close()
 
 
+@pytest.mark.parametrize(("gray_levels", "goes_on"), [(1, True), (2, False)])
+def test_a_center_that_rounds_to_the_next_gray_level_is_still_the_one(gray_levels, goes_on, digits, tiny, tmp_path):
+    X, _ = digits
+    pixels = np.rint(X * 255).astype(np.uint8)
+    parameters = {"propagation": "cluster", "encoder": "mlp"}
+    with LabelingSession(tiny(**parameters), pixels) as session:
+        session.ask()
+        session.tell({1: 3})
+    with sqlite3.connect(next(tmp_path.rglob("answers.sqlite"))) as database:
+        (kept,) = database.execute("SELECT x FROM question WHERE id = 1").fetchone()
+        last = kept[-1] + (gray_levels if kept[-1] < 128 else -gray_levels)
+        database.execute("UPDATE question SET x = ? WHERE id = 1", (kept[:-1] + bytes([last]),))
+    database.close()
+    with LabelingSession(tiny(**parameters), pixels) as session:
+        if goes_on:
+            assert [query.id for query in session.ask()] == [0, 2, 3]
+        else:
+            with pytest.raises(SessionError, match="query 1 comes out otherwise"):
+                session.ask()
+
+
 def test_a_session_says_which_package_it_needs(blobs, tiny, monkeypatch):
     whole = builtins.__import__
 

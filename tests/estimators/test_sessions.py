@@ -2,6 +2,7 @@
 
 import datetime
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,18 @@ from sklearn.cluster import KMeans
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
-from sklvae import INVALID, SKIP, ClusterLabelVAEClassifier, GMDGMClassifier, LabelingSession, M2Classifier
-from sklvae.labeling import Answer, OracleError, SimulatedOracle
+from sklvae import (
+    INVALID,
+    SKIP,
+    ActiveLearningClassifier,
+    ClusterLabelVAEClassifier,
+    GMDGMClassifier,
+    LabelingSession,
+    M2Classifier,
+    VAALClassifier,
+)
+from sklvae.estimators._session import _same
+from sklvae.labeling import Answer, OracleError, Query, SimulatedOracle
 from sklvae.model_selection import SemiSupervisedSplit, masked_scorer
 
 RESULTS = ("classes_", "labels_", "label_confidence_")
@@ -204,9 +215,11 @@ def test_nothing_is_told_before_something_is_asked(blobs, tiny):
         session.tell({0: 1})
 
 
-def test_an_estimator_that_asks_nobody_has_no_session(blobs):
-    with pytest.raises(ValueError, match="M2Classifier asks no questions"):
-        LabelingSession(M2Classifier(), blobs[0])
+@pytest.mark.parametrize("other", [M2Classifier(), VAALClassifier(), ActiveLearningClassifier(M2Classifier())])
+def test_the_estimators_with_sessions_are_named_to_others(other, blobs):
+    name, two = type(other).__name__, "ClusterLabelVAEClassifier or GMDGMClassifier"
+    with pytest.raises(ValueError, match=f"{name} has no sessions. Use {two}"):
+        LabelingSession(other, blobs[0])
 
 
 class CtrlC(Callback):
@@ -326,6 +339,51 @@ def test_another_configuration_has_a_session_of_its_own(blobs, tiny, truth, tmp_
         assert expert.batches
     assert len(list(tmp_path.iterdir())) == 4
     tiny(session_dir=tmp_path, verbose=False).fit(X, oracle=nobody)
+
+
+def fading(distance, a):
+    """A confidence that falls with the distance."""
+    return np.exp(-a * distance)
+
+
+def test_a_confidence_with_other_arguments_has_a_session_of_its_own(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    fits = []
+    for a in (0.1, 5.0):
+        estimator = tiny(session_dir=tmp_path, propagation="cluster", confidence=partial(fading, a=a))
+        expert = truth(y)
+        fits.append(estimator.fit(X, oracle=expert).label_confidence_)
+        assert expert.batches
+    assert fits[0].mean() > fits[1].mean()
+    tiny(session_dir=tmp_path, propagation="cluster", confidence=partial(fading, a=0.1)).fit(X, oracle=nobody)
+
+
+def test_a_function_without_a_name_of_its_own_has_no_session(blobs, tiny, tmp_path):
+    nameless = {"propagation": "cluster", "confidence": lambda distance: np.exp(-distance)}
+    with pytest.raises(ValueError, match=r"with session_dir, confidence must be .* or leave session_dir out"):
+        tiny(session_dir=tmp_path, **nameless).fit(blobs[0], oracle=nobody)
+    assert not list(tmp_path.iterdir())
+    with LabelingSession(tiny(**nameless), blobs[0]) as session:
+        assert session.ask()
+
+
+@pytest.mark.parametrize(
+    ("asked", "near", "far"),
+    [
+        (np.array([0, 100, 7], dtype=np.uint8), [1, 99, 8], [0, 102, 7]),
+        (np.array([0, 5000]), [4, 5000], [0, 5006]),
+        (np.array([1e-4, 2e-4]), [1e-4, 2.0001e-4], [2e-4, 1e-4]),
+        (np.array([-1e4, 0], dtype=np.float32), [-1e4, 5], [-1e4, 20]),
+        (np.zeros(2), [0, 0], [0, 1e-9]),
+    ],
+)
+def test_a_center_is_the_one_that_was_asked_about_but_for_rounding(asked, near, far):
+    def query(x):
+        return Query(0, np.asarray(x, dtype=asked.dtype), "center", None, 1, 0, 0, members=np.array([4]))
+
+    assert _same(query(asked), query(asked))
+    assert _same(query(near), query(asked))
+    assert not _same(query(far), query(asked))
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,30 @@ def test_numbers_are_names_where_a_class_is_a_number(images, ask):
     assert "'1' is no class" in terminal.written
 
 
+def test_a_class_that_is_named_as_a_command_is_answered_by_its_name(images, ask):
+    lines = ["x", "u", "=", "x ~", "!x", "!=", "!u", "1", "+", ""]  # the guess is taken back
+    queries = ask(images, range(7), suggestion=("o", 0.8))
+    terminal = Terminal(*lines)
+    assert answered(terminal, queries, classes=["o", "x", "u", "=", "+"]) == [
+        ("x", 1.0),
+        ("u", 1.0),
+        ("=", 1.0),
+        ("x", 0.8),
+        (INVALID, 1.0),
+        ("o", 1.0),
+        ("+", 1.0),
+    ]
+    assert terminal.written.count("!x no valid class") == 9
+    assert "80%), != agrees" in terminal.written
+
+
+@pytest.mark.parametrize("undo", ["u", "!u"])
+def test_the_spelling_of_a_command_changes_with_a_class_that_is_added(images, ask, undo):
+    terminal = Terminal("x", "+ x", "x", "+ u", undo, "!x", "")
+    assert [label for label, _ in answered(terminal, ask(images, range(4)))] == [INVALID, "x", "x", INVALID]
+    assert terminal.written.count("Enter trains, !u takes") == 2
+
+
 def test_no_class_is_added_where_that_is_not_allowed(images, ask):
     terminal = Terminal("+ emu", "cat", "")
     assert answered(terminal, ask(images, range(1)), new_classes=False) == [("cat", 1.0)]

@@ -1,10 +1,13 @@
 """The log of a session against a plain list, and digests of what is the same."""
 
+import copy
 import sqlite3
+from functools import partial
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
@@ -116,7 +119,47 @@ def test_equal_values_have_equal_digests_and_others_do_not():
     ]
     assert len({digest(value) for value in different}) == len(different)
     assert digest(np.random.RandomState(1)) == digest(np.random.RandomState(1))
-    assert digest(object()) == digest(object()) == digest(object)  # code by its name, not by its address
+
+
+def test_functions_with_bound_arguments_are_told_apart_by_them():
+    shift = torch.linspace(0, 1, 2000)  # its repr shows a few of the values
+    nets = [torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)]
+    different = [
+        round,
+        partial(round, ndigits=1),
+        partial(round, ndigits=5),
+        partial(round, 5),
+        partial(len, 5),
+        partial(partial(round, ndigits=1), 5),
+        partial(torch.add, shift),
+        partial(torch.add, torch.where(shift == shift[1000], 7, shift)),
+        {"a": 1}.get,
+        {"a": 2}.get,
+        nets[0],
+        nets[1],
+        nets[0].forward,
+        nets[1].forward,
+    ]
+    assert len({digest(value) for value in different}) == len(different)
+    assert digest(partial(round, ndigits=1)) == digest(partial(round, ndigits=1))
+    assert digest(nets[0]) == digest(copy.deepcopy(nets[0]))
+
+
+@pytest.mark.parametrize("value", [object(), lambda x: x, partial(lambda x: x, 1), [object()], object().__repr__])
+def test_what_nothing_tells_from_others_has_no_digest(value):
+    with pytest.raises(ValueError, match=r"nothing tells .* from another of its kind"):
+        digest(value)
+
+
+def test_a_function_inside_another_has_no_digest():
+    def scaled(by):
+        def scale(x):
+            return by * x
+
+        return scale
+
+    with pytest.raises(ValueError, match=r"nothing tells .*scale.* from another of its kind"):
+        digest(scaled(2))
 
 
 def test_a_mapped_file_has_the_digest_of_its_array(tmp_path, monkeypatch):
