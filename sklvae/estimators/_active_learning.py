@@ -68,7 +68,8 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     estimator_ : classifier
-        The fitted classifier; usable after every round.
+        The fitted classifier; usable after every round. One that is fitted on all rows, is not of sklvae and has
+        classes that are no numbers knows them as integers, the positions in `classes_`.
     labels_ : ndarray of shape (n_samples,)
         A label for every training row: the known one, or else the predicted one; -1 for a row that is INVALID.
     label_confidence_ : ndarray of shape (n_samples,)
@@ -190,6 +191,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         for name in OF_A_FIT:
             self.__dict__.pop(name, None)
         self._x_shape = sample_shape(X, rows)
+        self._names: NDArray[Any] | None = None
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
         kinds = {label_kind(label) for label, _ in labels.values()}
@@ -210,12 +212,16 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Class of each sample, by the fitted classifier, (n_samples,)."""
         check_is_fitted(self, "estimator_")
-        return np.asarray(self.estimator_.predict(self._as_given(X, check_rows(self, X, reset=False))))
+        return self._named(self.estimator_.predict(self._as_given(X, check_rows(self, X, reset=False))))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities by the fitted classifier, (n_samples, n_classes)."""
         check_is_fitted(self, "estimator_")
         return np.asarray(self.estimator_.predict_proba(self._as_given(X, check_rows(self, X, reset=False))))
+
+    def _named(self, predicted: Any) -> NDArray[Any]:
+        """Labels as they are known here: the fitted classifier may speak of codes."""
+        return np.asarray(predicted) if self._names is None else self._names[predicted]
 
     def _as_given(self, X: Any, rows: NDArray[Any]) -> Any:
         """X for the classifier: a frame as it is, anything else as an array in the shape of the training data."""

@@ -19,7 +19,7 @@ from ..graph import principal_points
 from ..labeling import INVALID, SKIP, Answer, Query, QueryBatch
 from ._input import feature_moments, within_unit
 from ._propagation import Known
-from ._wrapped import draws_of, learns_from_unlabeled, seed_where_none, warm_start_parameter
+from ._wrapped import draws_of, learns_from_unlabeled, seed_where_none, takes_any_labels, warm_start_parameter
 
 if TYPE_CHECKING:
     from ._active_learning import ActiveLearningClassifier
@@ -170,7 +170,7 @@ class ActiveRun:
         needs = as_acquisition(acquisition).needs
         arrays: dict[str, Any] = {name: source(self) for name, source in SOURCES.items() if name in needs}
         if self.model is not None:
-            column = {label: k for k, label in enumerate(self.model.classes_.tolist())}
+            column = {label: k for k, label in enumerate(self.settings.classes_.tolist())}
             of_class = np.array([column.get(label, UNLABELED) for label in classes.tolist()] + [UNLABELED])
             arrays["classes"], codes = np.arange(len(column)), of_class[codes]
         return query(acquisition, n, labels=codes, candidates=self._candidates(), random_state=self.rng, **arrays)
@@ -197,16 +197,26 @@ class ActiveRun:
         classes, codes = self._labels()
         if len(classes) < 2:
             return
-        model = self._next_model(classes)
+        model, names = self._next_model(classes), None
         if self._takes_all():
-            model.fit(self.X, join_labels(classes, codes))
+            y = join_labels(classes, codes)
+            if y.dtype == object and not takes_any_labels(model):  # it would not know -1 beside strings
+                y, names = codes, classes
+            model.fit(self.X, y)
+            if names is not None and UNLABELED in model.classes_:
+                raise ValueError(
+                    f'{type(self.settings).__name__}: fit_on="all" needs an estimator that takes -1 for an unlabeled '
+                    f'row, {type(model).__name__} takes it for a class. Use fit_on="labeled".'
+                )
         else:
             labeled = np.flatnonzero(codes >= 0)
             model.fit(_safe_indexing(self.X, labeled), classes[codes[labeled]])
         proba = np.asarray(model.predict_proba(self.X))
         silent = ~np.isfinite(proba).all(axis=1, keepdims=True)  # LabelSpreading, of rows that no label reaches
         self.model, self.proba = model, np.where(silent, 1 / proba.shape[1], proba)
-        self.predicted = np.asarray(model.classes_)[self.proba.argmax(axis=1)]
+        self.settings._names = names
+        self.settings.estimator_, self.settings.classes_ = model, self.settings._named(model.classes_)
+        self.predicted = self.settings.classes_[self.proba.argmax(axis=1)]
         self._keep(classes, codes)
 
     def _takes_all(self) -> bool:
@@ -232,7 +242,6 @@ class ActiveRun:
             confidence[row] = sure
         nothing = list(self.invalid)
         code[nothing], confidence[nothing] = UNLABELED, 0.0
-        fitted.estimator_, fitted.classes_ = self.model, np.asarray(self.model.classes_)
         fitted.labels_, fitted.label_confidence_ = join_labels(every, code), np.clip(confidence, 0.0, 1.0)
 
     def _record(

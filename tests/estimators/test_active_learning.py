@@ -26,6 +26,8 @@ from sklvae import (
     ClusterLabelVAEClassifier,
     GMDGMClassifier,
     M2Classifier,
+    VAETransferClassifier,
+    VariationalAutoencoder,
 )
 from sklvae.acquisition import StopAfter, StopWhenIndistinguishable, StopWhenStable, query, strategy
 from sklvae.labeling import MemoizingOracle, OracleError, SimulatedOracle
@@ -366,6 +368,16 @@ def test_an_estimator_of_a_random_state_of_its_own_keeps_it(blobs, truth):
     assert seeds[1] == seeds[2]
 
 
+def test_a_part_that_is_fitted_already_is_left_as_it_is(blobs, truth):
+    X, y = blobs
+    fitted = tiny(VariationalAutoencoder).fit(X)
+    learned = learner(tiny(VAETransferClassifier, vae=fitted), n_rounds=1).fit(X, oracle=truth(y))
+    assert fitted.random_state is None
+    assert learned.estimator_.random_state is not None
+    forest = learner(BaggingClassifier(DecisionTreeClassifier()), n_rounds=1).fit(X, oracle=truth(y)).estimator_
+    assert forest.estimator.random_state is not None
+
+
 def votes_of(members, X, n_classes, features=None):
     """Slowly, a row of each member's own probabilities at a time."""
     draws = np.zeros((len(members), len(X), n_classes))
@@ -554,6 +566,48 @@ def test_string_classes_and_bool_classes(blobs):
             np.testing.assert_array_equal(fitted.classes_, np.unique(names))
             assert set(fitted.predict(X)) <= set(names)
             assert set(fitted.labels_) <= set(names)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        LabelSpreading(gamma=0.1),
+        SelfTrainingClassifier(GaussianNB()),
+        make_pipeline(StandardScaler(), LabelSpreading(gamma=0.1)),
+    ],
+    ids=lambda inner: type(inner).__name__,
+)
+@pytest.mark.parametrize("names", [["cat", "ant", "bee"], [True, False, True]], ids=["str", "bool"])
+def test_classifiers_that_take_integers_beside_minus_one_learn_other_classes(inner, names, blobs):
+    """As they learn integers in the same order."""
+    X, y = blobs
+    names = np.array(names)
+    classes, codes = np.unique(names[y], return_inverse=True)
+    few = np.arange(120) % 15 == 0
+    suggested = {}
+
+    def oracle(labels):
+        def expert(queries):
+            suggested.setdefault(labels.dtype.kind, []).extend(q.suggestion[0] for q in queries)
+            return labels[[q.index for q in queries]]
+
+        return expert
+
+    named = learner(inner).fit(X, np.where(few, names[y], None), oracle=oracle(names[y]))
+    coded = learner(inner).fit(X, np.where(few, codes, -1), oracle=oracle(codes))
+    np.testing.assert_array_equal(named.classes_, classes)
+    np.testing.assert_array_equal(named.predict_proba(X), coded.predict_proba(X))
+    np.testing.assert_array_equal(named.predict(X), classes[coded.predict(X)])
+    np.testing.assert_array_equal(named.labels_, classes[coded.labels_.astype(int)])
+    assert suggested[names.dtype.kind] == classes[suggested["i"]].tolist()
+    assert named.score(X, names[y]) == coded.score(X, codes)
+
+
+def test_a_classifier_to_which_minus_one_is_a_class_is_named(blobs):
+    X, y = blobs
+    some = np.where(np.arange(120) % 20 == 0, np.array(["ant", "bee", "cat"])[y], None)
+    with pytest.raises(ValueError, match=r'Spy takes it for a class\. Use fit_on="labeled"'):
+        learner(Spy(), fit_on="all").fit(X, some)
 
 
 def test_images_frames_and_tensors(digits, truth):
