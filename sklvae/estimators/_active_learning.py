@@ -21,7 +21,7 @@ from ._m2 import M2Classifier
 from ._propagation import Known
 from ._wrapped import gives_draws, warm_start_parameter
 
-__all__ = ["ActiveLearningClassifier"]
+__all__ = ["ActiveLearningClassifier", "check_asking"]
 
 OF_A_FIT = ("classes_", "estimator_", "labels_", "label_confidence_", "stopped_by_", "embedding_")
 
@@ -264,7 +264,11 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
                 "Give embedding=PCA(n_components=50), or another transformer",
             ),
             "sampled_proba": (gives_draws(inner), "sample_proba", "Use a forest, BaggingClassifier or M2Classifier"),
-            "discriminator": (hasattr(inner, "predict_labeled"), "predict_labeled", "Use VAALClassifier"),
+            "discriminator": (
+                hasattr(inner, "predict_labeled"),
+                "predict_labeled",
+                'Use VAALClassifier(discriminator="joint")',
+            ),
         }
         users = [("acquisition", self.acquisition, as_acquisition(self.acquisition).needs)]
         users += [("stopping", rule, getattr(rule, "needs", ())) for rule in self._rules()]
@@ -284,8 +288,6 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
                 f"{name} requires y to be passed, but the target y is None. Pass labels as y (-1 where "
                 "unlabeled), an oracle, or both."
             )
-        if oracle is not None and not callable(oracle):
-            raise ValueError(f"{name}: oracle must be callable, got {oracle!r}.")
         labels: dict[int, tuple[Any, float]] = {}
         if y is not None:
             classes, codes = known_labels(self, y, n_samples)
@@ -295,15 +297,22 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
                     f"{name}: y must have labels of at least 2 classes, got {len(classes)} class(es) among "
                     f"{len(labels)} labeled of {n_samples} rows. Label more rows, or pass an oracle."
                 )
-        n_unlabeled = n_samples - len(labels)
-        if oracle is not None and not n_unlabeled:
-            raise ValueError(
-                f"{name}: no unlabeled row is left to ask about: y labels all {n_samples}. Leave the oracle out, or "
-                "mark rows as unlabeled by -1."
-            )
-        if oracle is not None and self.budget is not None and self.budget > n_unlabeled:
-            raise ValueError(
-                f"{name}: budget must be at most the number of unlabeled rows, {n_unlabeled}; got {self.budget}. Lower "
-                "it, or use budget=None."
-            )
+        if oracle is not None:
+            check_asking(name, oracle, n_samples, len(labels), self.budget, "Lower it, or use budget=None")
         return labels
+
+
+def check_asking(owner: str, oracle: Any, n_samples: int, n_labeled: int, budget: int | None, way_out: str) -> None:
+    """Refuse an oracle that cannot be asked, and a budget that the unlabeled rows cannot use up."""
+    if not callable(oracle):
+        raise ValueError(f"{owner}: oracle must be callable, got {oracle!r}.")
+    n_unlabeled = n_samples - n_labeled
+    if not n_unlabeled:
+        raise ValueError(
+            f"{owner}: no unlabeled row is left to ask about: y labels all {n_samples}. Leave the oracle out, or "
+            "mark rows as unlabeled by -1."
+        )
+    if budget is not None and budget > n_unlabeled:
+        raise ValueError(
+            f"{owner}: budget must be at most the number of unlabeled rows, {n_unlabeled}; got {budget}. {way_out}."
+        )

@@ -479,7 +479,9 @@ def cases():
         "no probabilities": ({"estimator": LinearSVC()}, y, "must have predict_proba, LinearSVC has none. Wrap it"),
         "embedding": ({"acquisition": "badge"}, y, r"'badge' needs embedding, for which LogisticRegression lacks"),
         "draws": ({"acquisition": "bald"}, y, "needs sampled_proba, for which LogisticRegression lacks sample_proba"),
-        "discriminator": ({"acquisition": "discriminator"}, y, "lacks predict_labeled. Use VAALClassifier"),
+        "discriminator": (
+            {"acquisition": "discriminator"}, y, r'lacks predict_labeled. Use VAALClassifier\(discriminator="joint"\)'
+        ),
         "rule": ({"stopping": [StopWhenIndistinguishable()]}, y, "stopping=.* needs embedding"),
         "name": ({"acquisition": "entropi"}, y, "acquisition must be one of random, least_confident, .*'entropi'"),
         "initial": ({"initial": "margin"}, y, r"'margin' needs proba. Use one of random, .*coreset, typiclust"),
