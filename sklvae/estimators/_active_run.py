@@ -15,9 +15,8 @@ from sklearn.utils import _safe_indexing
 
 from .._labels import UNLABELED, join_labels, split_labels
 from ..acquisition import Progress, as_acquisition, query
-from ..graph import principal_points
 from ..labeling import INVALID, SKIP, Answer, Query, QueryBatch
-from ._input import feature_moments, within_unit
+from ._input import event_shape, input_points
 from ._propagation import Known
 from ._wrapped import draws_of, learns_from_unlabeled, seed_where_none, takes_any_labels, warm_start_parameter
 
@@ -108,13 +107,15 @@ class ActiveRun:
     def fixed_embedding(self) -> NDArray[Any]:
         """Points of all rows that need no label."""
         if self.settings.embedding is None:
-            return principal_points(self.rows, 1.0 if within_unit(self.rows) else self._scale())
+            return input_points(self.rows, event_shape(self._sample_shape()))
         self.settings.embedding_ = clone(self.settings.embedding)
         seed_where_none(self.settings.embedding_, self.rng)
         return np.asarray(self.settings.embedding_.fit_transform(self.rows))
 
-    def _scale(self) -> NDArray[Any]:
-        return feature_moments(self.rows, shared=False)[1]
+    def _sample_shape(self) -> tuple[int, ...]:
+        """That of X, or the one that the classifier gives to flat rows."""
+        image_shape = getattr(self.inner, "image_shape", None)
+        return image_shape if isinstance(image_shape, (tuple, list)) else self.settings._x_shape
 
     def _candidates(self) -> NDArray[np.int64]:
         return np.setdiff1d(np.arange(len(self.rows)), [*self.known.labels, *self.known.asked])

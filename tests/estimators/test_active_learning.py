@@ -138,6 +138,21 @@ def test_the_transform_of_the_classifier_is_the_embedding_where_none_is_given(bl
     assert not hasattr(fitted, "embedding_")
 
 
+@pytest.mark.parametrize("kind", ["table", "unit table", "images", "image_shape", "uint8"])
+def test_the_first_points_are_images_as_they_are_and_tables_in_standard_deviations(kind, digits, truth):
+    X, y = digits
+    X = X * np.linspace(0.1, 1, 64)
+    pixels = np.rint(X * 255).astype(np.uint8)
+    given = {"table": 3 * X, "images": 3 * X.reshape(-1, 8, 8), "uint8": pixels.reshape(-1, 8, 8)}.get(kind, X)
+    inner = tiny(image_shape=(8, 8) if kind == "image_shape" else None)
+    oracle, rows = truth(y), given.reshape(200, -1).astype(float)
+    learner(inner, initial="coreset", n_rounds=1, batch_size=12).fit(given, oracle=oracle)
+    as_table = make_pipeline(StandardScaler(), PCA(50)) if "table" in kind else PCA(50)
+    points = as_table.fit_transform(rows)
+    expected = query("coreset", 12, embedding=points, labels=np.full(200, -1), random_state=0)
+    assert [q.index for q in oracle.batches[0]] == expected.tolist()
+
+
 def test_it_asks_on_until_there_are_two_classes(blobs):
     X, _ = blobs
     fitted = learner(Spy(), initial="random", n_rounds=5)
