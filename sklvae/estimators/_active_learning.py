@@ -42,7 +42,8 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         Chooses while there is no classifier; it may need an embedding and nothing else.
     embedding : transformer, default=None
         Gives the points that acquisitions compare; fitted once, on all rows, flat. None is the `transform` of the
-        classifier, and before there is one the first 50 principal components.
+        classifier, and before there is one the first 50 principal components. `members` of a question are the rows
+        nearest to it by these points; where the acquisition compares none, by `embedding` or the components.
     batch_size : int, default=10
         Questions of a round.
     n_rounds : int or None, default=10
@@ -86,7 +87,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     stopped_by_ : str or callable
         What ended the asking: "n_rounds", "budget", "pool" (nothing is left to ask about), or a stopping rule.
     embedding_ : transformer
-        The fitted `embedding`, if it was needed.
+        The fitted `embedding`, if anything was asked.
     n_features_in_ : int
         Values per sample.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import _safe_indexing
 
 from .._labels import UNLABELED, join_labels, split_labels
 from ..acquisition import Progress, as_acquisition, query
 from ..labeling import INVALID, SKIP, Answer, Query, QueryBatch
 from ._input import event_shape, input_points
-from ._propagation import Known
+from ._propagation import N_MEMBERS, Known
 from ._wrapped import draws_of, learns_from_unlabeled, seed_where_none, takes_any_labels, warm_start_parameter
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ class ActiveRun:
     def _queries(self, number: int) -> QueryBatch:
         """The questions of a round."""
         settings, first = self.settings, len(self.settings.answers_)
-        chosen = self._choose(self._n_questions())
+        chosen, points = self._choose(self._n_questions())
+        nearest = rows_nearest(chosen, self.fixed_embedding if points is None else points)
         queries = []
         for place, row in enumerate(chosen.tolist()):
             suggestion = None
@@ -159,13 +161,14 @@ class ActiveRun:
                     cluster=place,
                     level=0,
                     round=number,
-                    members=np.array([row]),
+                    members=nearest[place],
                     suggestion=suggestion,
                 )
             )
         return QueryBatch(queries)
 
-    def _choose(self, n: int) -> NDArray[np.int64]:
+    def _choose(self, n: int) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
+        """Rows to ask about, and the points that the acquisition compared, where it did."""
         classes, codes = self._labels()
         acquisition = self.settings.initial if self.model is None else self.settings.acquisition
         needs = as_acquisition(acquisition).needs
@@ -174,7 +177,8 @@ class ActiveRun:
             column = {label: k for k, label in enumerate(self.settings.classes_.tolist())}
             of_class = np.array([column.get(label, UNLABELED) for label in classes.tolist()] + [UNLABELED])
             arrays["classes"], codes = np.arange(len(column)), of_class[codes]
-        return query(acquisition, n, labels=codes, candidates=self._candidates(), random_state=self.rng, **arrays)
+        chosen = query(acquisition, n, labels=codes, candidates=self._candidates(), random_state=self.rng, **arrays)
+        return chosen, arrays.get("embedding")
 
     def _learn(self, queries: QueryBatch, answers: list[Answer]) -> None:
         """Take note of answers; SKIP says nothing, but is not asked again."""
@@ -263,3 +267,12 @@ class ActiveRun:
                 **seconds,
             }
         )
+
+
+def rows_nearest(rows: NDArray[np.int64], points: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """The `N_MEMBERS` rows nearest to each of some, itself first; exhaustively, a block of distances at a time."""
+    neighbors = NearestNeighbors(n_neighbors=min(N_MEMBERS, len(points)), algorithm="brute").fit(points)
+    found = neighbors.kneighbors(points[rows], return_distance=False)
+    return [
+        np.array([row, *near[near != row]])[: len(near)] for row, near in zip(rows, found, strict=True)
+    ]  # a row that has many copies need not be found among them

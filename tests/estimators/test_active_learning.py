@@ -90,7 +90,7 @@ def test_questions_are_rows_asked_once_with_the_suggestion_of_the_round_before(b
         proba = fitted.predict_proba(X) if queries[0].round else None
         for q in queries:
             np.testing.assert_array_equal(q.x, X[q.index])
-            assert (q.kind, q.level, q.members.tolist()) == ("sample", 0, [q.index])
+            assert (q.kind, q.level) == ("sample", 0)
             if proba is None:
                 assert q.suggestion is None
             else:
@@ -151,6 +151,51 @@ def test_the_first_points_are_images_as_they_are_and_tables_in_standard_deviatio
     points = as_table.fit_transform(rows)
     expected = query("coreset", 12, embedding=points, labels=np.full(200, -1), random_state=0)
     assert [q.index for q in oracle.batches[0]] == expected.tolist()
+
+
+@pytest.mark.parametrize("case", ["embedding", "transform", "components"])
+def test_a_question_shows_the_rows_nearest_to_it(case, blobs):
+    """In the points that the acquisition compares, or else in the embedding that needs no labels."""
+    X, y = blobs
+    X = np.concatenate([X, np.repeat(X[:1], 20, axis=0)])  # a row that has more copies than are shown
+    y = np.concatenate([y, np.repeat(y[:1], 20)])
+    known = np.where(np.arange(140) % 15 == 0, y, -1)
+    asked = []
+    fitted = {
+        "embedding": learner(acquisition=lambda pool: pool.rows % 2 + pool.rows / 140, embedding=PCA(2)),
+        "transform": learner(tiny(), acquisition="coreset"),
+        "components": learner(tiny(), acquisition=lambda pool: pool.rows % 2 + pool.rows / 140),
+    }[case]
+
+    def oracle(queries):
+        points = {
+            "embedding": lambda: PCA(2).fit_transform(X),
+            "transform": lambda: fitted.estimator_.transform(X),
+            "components": lambda: StandardScaler().fit_transform(X),
+        }[case]()
+        for q in queries:
+            distances = np.linalg.norm(points - points[q.index], axis=1)
+            assert q.members[0] == q.index
+            assert len(set(q.members.tolist())) == 16
+            np.testing.assert_allclose(distances[q.members], np.sort(distances)[:16], atol=1e-3)
+            asked.append(q.index)
+        return y[[q.index for q in queries]]
+
+    fitted.fit(X, known, oracle=oracle)
+    assert len(asked) == 12
+    assert case == "transform" or max(asked) == 139
+
+
+def test_a_question_of_few_rows_shows_them_all(blobs):
+    X, y = blobs
+    seen = []
+
+    def oracle(queries):
+        seen.extend(sorted(q.members.tolist()) for q in queries)
+        return y[[q.index for q in queries]]
+
+    learner(n_rounds=1).fit(X[:9], oracle=oracle)
+    assert seen == [list(range(9))] * 4
 
 
 def test_it_asks_on_until_there_are_two_classes(blobs):

@@ -130,6 +130,7 @@ def test_questions_are_what_looks_least_labeled(partly, truth):
     def oracle(queries):
         rows = [q.index for q in queries]
         told = learner.estimator_.predict_labeled(X)
+        assert {len(q.members) for q in queries} == {16}
         candidates = np.flatnonzero(known < 0)
         np.testing.assert_array_equal(rows, candidates[np.argsort(told[candidates], kind="stable")[:4]])
         known[rows] = labels[rows]
