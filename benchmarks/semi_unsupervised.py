@@ -9,7 +9,8 @@ is not repeated. `--table` prints what is there.
 `gmdgm`, `m2` and `fashion`: 50,000 training images, 100 labels in each of the classes 0, 1, 2, 8 and 9, none in 3
 to 7, and ten slots without labels (`fashion-45`: 45). The accuracy is the paper's: each slot is named by its most
 common true class in the test data (a purity). `named` names the found slots from ten labeled training images of each
-of 3 to 7 instead. `m2` starts from clusters as `gmdgm` does, `m2-plain` from nothing as the paper's. `m2-100` and so on: as many labels, balanced over the ten classes. `cluster-15`: no labels, 15 slots.
+of 3 to 7 instead. `m2` starts from clusters as `gmdgm` does, `m2-plain` from nothing as the paper's. `m2-100` and so
+on: as many labels, balanced over the ten classes. `cluster-15`: no labels, 15 slots.
 """
 
 import argparse

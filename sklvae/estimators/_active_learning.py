@@ -21,7 +21,7 @@ from ._m2 import M2Classifier
 from ._propagation import Known
 from ._wrapped import gives_draws, warm_start_parameter
 
-__all__ = ["ActiveLearningClassifier"]
+__all__ = ["ActiveLearningClassifier", "check_asking"]
 
 OF_A_FIT = ("classes_", "estimator_", "labels_", "label_confidence_", "stopped_by_", "embedding_")
 
@@ -42,7 +42,8 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         Chooses while there is no classifier; it may need an embedding and nothing else.
     embedding : transformer, default=None
         Gives the points that acquisitions compare; fitted once, on all rows, flat. None is the `transform` of the
-        classifier, and before there is one the first 50 principal components.
+        classifier, and before there is one the first 50 principal components. `members` of a question are the rows
+        nearest to it by these points; where the acquisition compares none, by `embedding` or the components.
     batch_size : int, default=10
         Questions of a round.
     n_rounds : int or None, default=10
@@ -68,7 +69,8 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     estimator_ : classifier
-        The fitted classifier; usable after every round.
+        The fitted classifier; usable after every round. One that is fitted on all rows, is not of sklvae and has
+        classes that are no numbers knows them as integers, the positions in `classes_`.
     labels_ : ndarray of shape (n_samples,)
         A label for every training row: the known one, or else the predicted one; -1 for a row that is INVALID.
     label_confidence_ : ndarray of shape (n_samples,)
@@ -85,7 +87,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     stopped_by_ : str or callable
         What ended the asking: "n_rounds", "budget", "pool" (nothing is left to ask about), or a stopping rule.
     embedding_ : transformer
-        The fitted `embedding`, if it was needed.
+        The fitted `embedding`, if anything was asked.
     n_features_in_ : int
         Values per sample.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -190,6 +192,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         for name in OF_A_FIT:
             self.__dict__.pop(name, None)
         self._x_shape = sample_shape(X, rows)
+        self._names: NDArray[Any] | None = None
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
         kinds = {label_kind(label) for label, _ in labels.values()}
@@ -210,12 +213,16 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Class of each sample, by the fitted classifier, (n_samples,)."""
         check_is_fitted(self, "estimator_")
-        return np.asarray(self.estimator_.predict(self._as_given(X, check_rows(self, X, reset=False))))
+        return self._named(self.estimator_.predict(self._as_given(X, check_rows(self, X, reset=False))))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities by the fitted classifier, (n_samples, n_classes)."""
         check_is_fitted(self, "estimator_")
         return np.asarray(self.estimator_.predict_proba(self._as_given(X, check_rows(self, X, reset=False))))
+
+    def _named(self, predicted: Any) -> NDArray[Any]:
+        """Labels as they are known here: the fitted classifier may speak of codes."""
+        return np.asarray(predicted) if self._names is None else self._names[predicted]
 
     def _as_given(self, X: Any, rows: NDArray[Any]) -> Any:
         """X for the classifier: a frame as it is, anything else as an array in the shape of the training data."""
@@ -258,7 +265,11 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
                 "Give embedding=PCA(n_components=50), or another transformer",
             ),
             "sampled_proba": (gives_draws(inner), "sample_proba", "Use a forest, BaggingClassifier or M2Classifier"),
-            "discriminator": (hasattr(inner, "predict_labeled"), "predict_labeled", "Use VAALClassifier"),
+            "discriminator": (
+                hasattr(inner, "predict_labeled"),
+                "predict_labeled",
+                'Use VAALClassifier(discriminator="joint")',
+            ),
         }
         users = [("acquisition", self.acquisition, as_acquisition(self.acquisition).needs)]
         users += [("stopping", rule, getattr(rule, "needs", ())) for rule in self._rules()]
@@ -278,8 +289,6 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
                 f"{name} requires y to be passed, but the target y is None. Pass labels as y (-1 where "
                 "unlabeled), an oracle, or both."
             )
-        if oracle is not None and not callable(oracle):
-            raise ValueError(f"{name}: oracle must be callable, got {oracle!r}.")
         labels: dict[int, tuple[Any, float]] = {}
         if y is not None:
             classes, codes = known_labels(self, y, n_samples)
@@ -289,15 +298,22 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
                     f"{name}: y must have labels of at least 2 classes, got {len(classes)} class(es) among "
                     f"{len(labels)} labeled of {n_samples} rows. Label more rows, or pass an oracle."
                 )
-        n_unlabeled = n_samples - len(labels)
-        if oracle is not None and not n_unlabeled:
-            raise ValueError(
-                f"{name}: no unlabeled row is left to ask about: y labels all {n_samples}. Leave the oracle out, or "
-                "mark rows as unlabeled by -1."
-            )
-        if oracle is not None and self.budget is not None and self.budget > n_unlabeled:
-            raise ValueError(
-                f"{name}: budget must be at most the number of unlabeled rows, {n_unlabeled}; got {self.budget}. Lower "
-                "it, or use budget=None."
-            )
+        if oracle is not None:
+            check_asking(name, oracle, n_samples, len(labels), self.budget, "Lower it, or use budget=None")
         return labels
+
+
+def check_asking(owner: str, oracle: Any, n_samples: int, n_labeled: int, budget: int | None, way_out: str) -> None:
+    """Refuse an oracle that cannot be asked, and a budget that the unlabeled rows cannot use up."""
+    if not callable(oracle):
+        raise ValueError(f"{owner}: oracle must be callable, got {oracle!r}.")
+    n_unlabeled = n_samples - n_labeled
+    if not n_unlabeled:
+        raise ValueError(
+            f"{owner}: no unlabeled row is left to ask about: y labels all {n_samples}. Leave the oracle out, or "
+            "mark rows as unlabeled by -1."
+        )
+    if budget is not None and budget > n_unlabeled:
+        raise ValueError(
+            f"{owner}: budget must be at most the number of unlabeled rows, {n_unlabeled}; got {budget}. {way_out}."
+        )

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import _safe_indexing
 
 from .._labels import UNLABELED, join_labels, split_labels
 from ..acquisition import Progress, as_acquisition, query
-from ..graph import principal_points
 from ..labeling import INVALID, SKIP, Answer, Query, QueryBatch
-from ._input import feature_moments, within_unit
-from ._propagation import Known
-from ._wrapped import draws_of, learns_from_unlabeled, seed_where_none, warm_start_parameter
+from ._input import event_shape, input_points
+from ._propagation import N_MEMBERS, Known
+from ._wrapped import draws_of, learns_from_unlabeled, seed_where_none, takes_any_labels, warm_start_parameter
 
 if TYPE_CHECKING:
     from ._active_learning import ActiveLearningClassifier
@@ -108,13 +108,15 @@ class ActiveRun:
     def fixed_embedding(self) -> NDArray[Any]:
         """Points of all rows that need no label."""
         if self.settings.embedding is None:
-            return principal_points(self.rows, 1.0 if within_unit(self.rows) else self._scale())
+            return input_points(self.rows, event_shape(self._sample_shape()))
         self.settings.embedding_ = clone(self.settings.embedding)
         seed_where_none(self.settings.embedding_, self.rng)
         return np.asarray(self.settings.embedding_.fit_transform(self.rows))
 
-    def _scale(self) -> NDArray[Any]:
-        return feature_moments(self.rows, shared=False)[1]
+    def _sample_shape(self) -> tuple[int, ...]:
+        """That of X, or the one that the classifier gives to flat rows."""
+        image_shape = getattr(self.inner, "image_shape", None)
+        return image_shape if isinstance(image_shape, (tuple, list)) else self.settings._x_shape
 
     def _candidates(self) -> NDArray[np.int64]:
         return np.setdiff1d(np.arange(len(self.rows)), [*self.known.labels, *self.known.asked])
@@ -143,7 +145,8 @@ class ActiveRun:
     def _queries(self, number: int) -> QueryBatch:
         """The questions of a round."""
         settings, first = self.settings, len(self.settings.answers_)
-        chosen = self._choose(self._n_questions())
+        chosen, points = self._choose(self._n_questions())
+        nearest = rows_nearest(chosen, self.fixed_embedding if points is None else points)
         queries = []
         for place, row in enumerate(chosen.tolist()):
             suggestion = None
@@ -158,22 +161,24 @@ class ActiveRun:
                     cluster=place,
                     level=0,
                     round=number,
-                    members=np.array([row]),
+                    members=nearest[place],
                     suggestion=suggestion,
                 )
             )
         return QueryBatch(queries)
 
-    def _choose(self, n: int) -> NDArray[np.int64]:
+    def _choose(self, n: int) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
+        """Rows to ask about, and the points that the acquisition compared, where it did."""
         classes, codes = self._labels()
         acquisition = self.settings.initial if self.model is None else self.settings.acquisition
         needs = as_acquisition(acquisition).needs
         arrays: dict[str, Any] = {name: source(self) for name, source in SOURCES.items() if name in needs}
         if self.model is not None:
-            column = {label: k for k, label in enumerate(self.model.classes_.tolist())}
+            column = {label: k for k, label in enumerate(self.settings.classes_.tolist())}
             of_class = np.array([column.get(label, UNLABELED) for label in classes.tolist()] + [UNLABELED])
             arrays["classes"], codes = np.arange(len(column)), of_class[codes]
-        return query(acquisition, n, labels=codes, candidates=self._candidates(), random_state=self.rng, **arrays)
+        chosen = query(acquisition, n, labels=codes, candidates=self._candidates(), random_state=self.rng, **arrays)
+        return chosen, arrays.get("embedding")
 
     def _learn(self, queries: QueryBatch, answers: list[Answer]) -> None:
         """Take note of answers; SKIP says nothing, but is not asked again."""
@@ -197,16 +202,26 @@ class ActiveRun:
         classes, codes = self._labels()
         if len(classes) < 2:
             return
-        model = self._next_model(classes)
+        model, names = self._next_model(classes), None
         if self._takes_all():
-            model.fit(self.X, join_labels(classes, codes))
+            y = join_labels(classes, codes)
+            if y.dtype == object and not takes_any_labels(model):  # it would not know -1 beside strings
+                y, names = codes, classes
+            model.fit(self.X, y)
+            if names is not None and UNLABELED in model.classes_:
+                raise ValueError(
+                    f'{type(self.settings).__name__}: fit_on="all" needs an estimator that takes -1 for an unlabeled '
+                    f'row, {type(model).__name__} takes it for a class. Use fit_on="labeled".'
+                )
         else:
             labeled = np.flatnonzero(codes >= 0)
             model.fit(_safe_indexing(self.X, labeled), classes[codes[labeled]])
         proba = np.asarray(model.predict_proba(self.X))
         silent = ~np.isfinite(proba).all(axis=1, keepdims=True)  # LabelSpreading, of rows that no label reaches
         self.model, self.proba = model, np.where(silent, 1 / proba.shape[1], proba)
-        self.predicted = np.asarray(model.classes_)[self.proba.argmax(axis=1)]
+        self.settings._names = names
+        self.settings.estimator_, self.settings.classes_ = model, self.settings._named(model.classes_)
+        self.predicted = self.settings.classes_[self.proba.argmax(axis=1)]
         self._keep(classes, codes)
 
     def _takes_all(self) -> bool:
@@ -232,7 +247,6 @@ class ActiveRun:
             confidence[row] = sure
         nothing = list(self.invalid)
         code[nothing], confidence[nothing] = UNLABELED, 0.0
-        fitted.estimator_, fitted.classes_ = self.model, np.asarray(self.model.classes_)
         fitted.labels_, fitted.label_confidence_ = join_labels(every, code), np.clip(confidence, 0.0, 1.0)
 
     def _record(
@@ -253,3 +267,12 @@ class ActiveRun:
                 **seconds,
             }
         )
+
+
+def rows_nearest(rows: NDArray[np.int64], points: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """The `N_MEMBERS` rows nearest to each of some, itself first; exhaustively, a block of distances at a time."""
+    neighbors = NearestNeighbors(n_neighbors=min(N_MEMBERS, len(points)), algorithm="brute").fit(points)
+    found = neighbors.kneighbors(points[rows], return_distance=False)
+    return [
+        np.array([row, *near[near != row]])[: len(near)] for row, near in zip(rows, found, strict=True)
+    ]  # a row that has many copies need not be found among them

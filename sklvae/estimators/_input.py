@@ -15,7 +15,16 @@ from sklearn.utils.validation import validate_data
 
 from ..graph import knn_graph, principal_points
 
-__all__ = ["check_rows", "constant", "event_shape", "feature_moments", "inputs_graph", "sample_shape", "within_unit"]
+__all__ = [
+    "check_rows",
+    "constant",
+    "event_shape",
+    "feature_moments",
+    "input_points",
+    "inputs_graph",
+    "sample_shape",
+    "within_unit",
+]
 
 DTYPES = (np.float64, np.float32, np.uint8)
 CHUNK = 1024
@@ -97,7 +106,11 @@ def _mismatch(estimator: BaseEstimator, image_shape: tuple[int, ...], came: tupl
     )
 
 
+def input_points(rows: NDArray[Any], event: Sequence[int]) -> NDArray[np.float32]:
+    """Principal components of the inputs: of images as they are, of the columns of a table in standard deviations."""
+    return principal_points(rows, 1.0 if len(event) == 3 else feature_moments(rows, shared=False)[1])
+
+
 def inputs_graph(rows: NDArray[Any], event: Sequence[int]) -> csr_array:
-    """Neighbors among the inputs: images as they are, the columns of a table in standard deviations."""
-    scale = 1.0 if len(event) == 3 else feature_moments(rows, shared=False)[1]
-    return knn_graph(principal_points(rows, scale))
+    """Neighbors among the inputs, by `input_points`."""
+    return knn_graph(input_points(rows, event))

@@ -13,15 +13,17 @@ from .._labels import join_labels
 from ..labeling import Answer, Oracle
 from ..objectives import classified_loss, m2_loss, vaal_loss
 from ..training import WithLabeled, choose_augment, in_blocks
-from ._active_learning import ActiveLearningClassifier
+from ._active_learning import ActiveLearningClassifier, check_asking
 from ._base import LatentEstimator
 from ._class_vae import ClassVAEClassifier
+from ._classifier import known_labels
 from ._constraints import Constraint, at_least, check_parameters, labels_like, none, one_of
 from ._discriminated import DiscriminatedClassifier
+from ._input import check_rows
 
 __all__ = ["VAALClassifier"]
 
-OF_A_FIT = ("classes_", "labels_", "label_confidence_", "separability_", "stopped_by_")
+OF_A_FIT = ("classes_", "labels_", "label_confidence_", "separability_", "rounds_", "stopped_by_")
 OF_ROUNDS = ("answers_", "rounds_", "labels_", "label_confidence_", "stopped_by_")
 ACQUISITIONS = {"joint": "discriminator", "refit": "discriminative"}
 """What chooses the questions."""
@@ -224,7 +226,8 @@ class VAALClassifier(DiscriminatedClassifier):
         Raises
         ------
         ValueError
-            If a parameter, X, y or an answer is wrong, or labels of fewer than two classes are known.
+            If a parameter, X, y or an answer is wrong, labels of fewer than two classes are known, or there are fewer
+            unlabeled rows than `budget`. A fit that is refused before it asks leaves the last one as it is.
         OracleError
             If the oracle raises. What it answered before is in `answers_`.
         NonFiniteLossError
@@ -267,8 +270,13 @@ class VAALClassifier(DiscriminatedClassifier):
     def _ask(self, X: ArrayLike, y: ArrayLike | None, oracle: Oracle) -> Self:
         """Ask and train in rounds; the results of the last are those of this estimator."""
         check_parameters(self, self._constraints)
+        model = clone(self)  # what is checked on it leaves the last fit as it is
+        n_samples = len(check_rows(model, X, reset=True, image_shape=self.image_shape))
+        n_labeled = 0 if y is None else int(np.sum(known_labels(model, y, n_samples)[1] >= 0))
+        way_out = "Lower the budget, or give more unlabeled rows"
+        check_asking(type(self).__name__, oracle, n_samples, n_labeled, self.budget, way_out)
         learner = ActiveLearningClassifier(
-            clone(self),
+            model,
             acquisition=ACQUISITIONS[self.discriminator],
             batch_size=-(-self.budget // self.n_rounds),
             n_rounds=self.n_rounds,
@@ -282,8 +290,8 @@ class VAALClassifier(DiscriminatedClassifier):
         try:
             learner.fit(X, y, oracle=oracle)
         finally:
-            model, parameters = getattr(learner, "estimator_", None), self.get_params(deep=False)
-            fitted = {} if model is None else {k: v for k, v in vars(model).items() if k not in parameters}
+            last, parameters = getattr(learner, "estimator_", None), self.get_params(deep=False)
+            fitted = {} if last is None else {k: v for k, v in vars(last).items() if k not in parameters}
             fitted |= {name: value for name, value in vars(learner).items() if name in OF_ROUNDS}
             self.__dict__.update(fitted)
         return self

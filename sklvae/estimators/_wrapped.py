@@ -8,11 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from ..training import fresh_seed
 
-__all__ = ["draws_of", "gives_draws", "learns_from_unlabeled", "seed_where_none", "warm_start_parameter"]
+__all__ = [
+    "draws_of",
+    "gives_draws",
+    "learns_from_unlabeled",
+    "seed_where_none",
+    "takes_any_labels",
+    "warm_start_parameter",
+]
 
 SEMI_SUPERVISED = ("sklvae", "sklearn.semi_supervised")
 """Packages whose classifiers learn from unlabeled rows."""
@@ -23,8 +32,12 @@ ENSEMBLES = (RandomForestClassifier, ExtraTreesClassifier, BaggingClassifier, Vo
 
 def learns_from_unlabeled(estimator: Any) -> bool:
     """Whether a classifier, or the last step of a pipeline, takes -1 in y for an unlabeled row."""
-    kinds = type(_last(estimator)).__mro__
-    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in kinds for package in SEMI_SUPERVISED)
+    return any(_comes_from(package, estimator) for package in SEMI_SUPERVISED)
+
+
+def takes_any_labels(estimator: Any) -> bool:
+    """Whether a classifier, or the last step of a pipeline, takes an object array that holds -1 beside strings."""
+    return _comes_from("sklvae", estimator)
 
 
 def warm_start_parameter(estimator: BaseEstimator) -> str | None:
@@ -34,10 +47,28 @@ def warm_start_parameter(estimator: BaseEstimator) -> str | None:
 
 
 def seed_where_none(estimator: BaseEstimator, rng: np.random.RandomState) -> None:
-    """Give every `random_state` of a classifier and of its parts a seed, unless it has one."""
+    """Give every `random_state` of a classifier and of its parts a seed, unless it has one.
+
+    Parts that are fitted already stay as they are: a clone shares them with the user.
+    """
     parameters = estimator.get_params()
-    unset = [key for key in sorted(parameters) if key.split("__")[-1] == "random_state" and parameters[key] is None]
+    shared = tuple(f"{key}__" for key, part in parameters.items() if _is_fitted(part))
+    unset = [
+        key
+        for key in sorted(parameters)
+        if key.split("__")[-1] == "random_state" and parameters[key] is None and not key.startswith(shared)
+    ]
     estimator.set_params(**{key: fresh_seed(rng) for key in unset})
+
+
+def _is_fitted(part: Any) -> bool:
+    if not hasattr(part, "fit") or not hasattr(part, "get_params") or isinstance(part, type):
+        return False
+    try:
+        check_is_fitted(part)
+    except NotFittedError:
+        return False
+    return True
 
 
 def gives_draws(estimator: Any) -> bool:
@@ -62,6 +93,10 @@ def draws_of(estimator: Any, X: Any) -> NDArray[Any]:
     for vote, member, columns in zip(votes, estimator.estimators_, features, strict=True):
         vote[:, np.asarray(member.classes_, dtype=int)] = member.predict_proba(X[:, columns])
     return votes
+
+
+def _comes_from(package: str, estimator: Any) -> bool:
+    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in type(_last(estimator)).__mro__)
 
 
 def _last(estimator: Any) -> Any:

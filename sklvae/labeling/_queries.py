@@ -33,7 +33,8 @@ class Query:
     round : int
         Round of questions, from 0.
     members : ndarray of int
-        Rows of X in the cluster that are nearest to its center, nearest first.
+        Rows of X in the cluster that are nearest to its center, nearest first; beside a row that an acquisition
+        chose, the rows nearest to it, itself first.
     suggestion : tuple of (label, float) or None
         The model's present guess and its probability.
     """

@@ -26,6 +26,8 @@ from sklvae import (
     ClusterLabelVAEClassifier,
     GMDGMClassifier,
     M2Classifier,
+    VAETransferClassifier,
+    VariationalAutoencoder,
 )
 from sklvae.acquisition import StopAfter, StopWhenIndistinguishable, StopWhenStable, query, strategy
 from sklvae.labeling import MemoizingOracle, OracleError, SimulatedOracle
@@ -88,7 +90,7 @@ def test_questions_are_rows_asked_once_with_the_suggestion_of_the_round_before(b
         proba = fitted.predict_proba(X) if queries[0].round else None
         for q in queries:
             np.testing.assert_array_equal(q.x, X[q.index])
-            assert (q.kind, q.level, q.members.tolist()) == ("sample", 0, [q.index])
+            assert (q.kind, q.level) == ("sample", 0)
             if proba is None:
                 assert q.suggestion is None
             else:
@@ -134,6 +136,66 @@ def test_the_transform_of_the_classifier_is_the_embedding_where_none_is_given(bl
 
     assert fitted.fit(X, known, oracle=oracle).n_queries_ == 4
     assert not hasattr(fitted, "embedding_")
+
+
+@pytest.mark.parametrize("kind", ["table", "unit table", "images", "image_shape", "uint8"])
+def test_the_first_points_are_images_as_they_are_and_tables_in_standard_deviations(kind, digits, truth):
+    X, y = digits
+    X = X * np.linspace(0.1, 1, 64)
+    pixels = np.rint(X * 255).astype(np.uint8)
+    given = {"table": 3 * X, "images": 3 * X.reshape(-1, 8, 8), "uint8": pixels.reshape(-1, 8, 8)}.get(kind, X)
+    inner = tiny(image_shape=(8, 8) if kind == "image_shape" else None)
+    oracle, rows = truth(y), given.reshape(200, -1).astype(float)
+    learner(inner, initial="coreset", n_rounds=1, batch_size=12).fit(given, oracle=oracle)
+    as_table = make_pipeline(StandardScaler(), PCA(50)) if "table" in kind else PCA(50)
+    points = as_table.fit_transform(rows)
+    expected = query("coreset", 12, embedding=points, labels=np.full(200, -1), random_state=0)
+    assert [q.index for q in oracle.batches[0]] == expected.tolist()
+
+
+@pytest.mark.parametrize("case", ["embedding", "transform", "components"])
+def test_a_question_shows_the_rows_nearest_to_it(case, blobs):
+    """In the points that the acquisition compares, or else in the embedding that needs no labels."""
+    X, y = blobs
+    X = np.concatenate([X, np.repeat(X[:1], 20, axis=0)])  # a row that has more copies than are shown
+    y = np.concatenate([y, np.repeat(y[:1], 20)])
+    known = np.where(np.arange(140) % 15 == 0, y, -1)
+    asked = []
+    fitted = {
+        "embedding": learner(acquisition=lambda pool: pool.rows % 2 + pool.rows / 140, embedding=PCA(2)),
+        "transform": learner(tiny(), acquisition="coreset"),
+        "components": learner(tiny(), acquisition=lambda pool: pool.rows % 2 + pool.rows / 140),
+    }[case]
+
+    def oracle(queries):
+        points = {
+            "embedding": lambda: PCA(2).fit_transform(X),
+            "transform": lambda: fitted.estimator_.transform(X),
+            "components": lambda: StandardScaler().fit_transform(X),
+        }[case]()
+        for q in queries:
+            distances = np.linalg.norm(points - points[q.index], axis=1)
+            assert q.members[0] == q.index
+            assert len(set(q.members.tolist())) == 16
+            np.testing.assert_allclose(distances[q.members], np.sort(distances)[:16], atol=1e-3)
+            asked.append(q.index)
+        return y[[q.index for q in queries]]
+
+    fitted.fit(X, known, oracle=oracle)
+    assert len(asked) == 12
+    assert case == "transform" or max(asked) == 139
+
+
+def test_a_question_of_few_rows_shows_them_all(blobs):
+    X, y = blobs
+    seen = []
+
+    def oracle(queries):
+        seen.extend(sorted(q.members.tolist()) for q in queries)
+        return y[[q.index for q in queries]]
+
+    learner(n_rounds=1).fit(X[:9], oracle=oracle)
+    assert seen == [list(range(9))] * 4
 
 
 def test_it_asks_on_until_there_are_two_classes(blobs):
@@ -366,6 +428,16 @@ def test_an_estimator_of_a_random_state_of_its_own_keeps_it(blobs, truth):
     assert seeds[1] == seeds[2]
 
 
+def test_a_part_that_is_fitted_already_is_left_as_it_is(blobs, truth):
+    X, y = blobs
+    fitted = tiny(VariationalAutoencoder).fit(X)
+    learned = learner(tiny(VAETransferClassifier, vae=fitted), n_rounds=1).fit(X, oracle=truth(y))
+    assert fitted.random_state is None
+    assert learned.estimator_.random_state is not None
+    forest = learner(BaggingClassifier(DecisionTreeClassifier()), n_rounds=1).fit(X, oracle=truth(y)).estimator_
+    assert forest.estimator.random_state is not None
+
+
 def votes_of(members, X, n_classes, features=None):
     """Slowly, a row of each member's own probabilities at a time."""
     draws = np.zeros((len(members), len(X), n_classes))
@@ -467,7 +539,9 @@ def cases():
         "no probabilities": ({"estimator": LinearSVC()}, y, "must have predict_proba, LinearSVC has none. Wrap it"),
         "embedding": ({"acquisition": "badge"}, y, r"'badge' needs embedding, for which LogisticRegression lacks"),
         "draws": ({"acquisition": "bald"}, y, "needs sampled_proba, for which LogisticRegression lacks sample_proba"),
-        "discriminator": ({"acquisition": "discriminator"}, y, "lacks predict_labeled. Use VAALClassifier"),
+        "discriminator": (
+            {"acquisition": "discriminator"}, y, r'lacks predict_labeled. Use VAALClassifier\(discriminator="joint"\)'
+        ),
         "rule": ({"stopping": [StopWhenIndistinguishable()]}, y, "stopping=.* needs embedding"),
         "name": ({"acquisition": "entropi"}, y, "acquisition must be one of random, least_confident, .*'entropi'"),
         "initial": ({"initial": "margin"}, y, r"'margin' needs proba. Use one of random, .*coreset, typiclust"),
@@ -554,6 +628,48 @@ def test_string_classes_and_bool_classes(blobs):
             np.testing.assert_array_equal(fitted.classes_, np.unique(names))
             assert set(fitted.predict(X)) <= set(names)
             assert set(fitted.labels_) <= set(names)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        LabelSpreading(gamma=0.1),
+        SelfTrainingClassifier(GaussianNB()),
+        make_pipeline(StandardScaler(), LabelSpreading(gamma=0.1)),
+    ],
+    ids=lambda inner: type(inner).__name__,
+)
+@pytest.mark.parametrize("names", [["cat", "ant", "bee"], [True, False, True]], ids=["str", "bool"])
+def test_classifiers_that_take_integers_beside_minus_one_learn_other_classes(inner, names, blobs):
+    """As they learn integers in the same order."""
+    X, y = blobs
+    names = np.array(names)
+    classes, codes = np.unique(names[y], return_inverse=True)
+    few = np.arange(120) % 15 == 0
+    suggested = {}
+
+    def oracle(labels):
+        def expert(queries):
+            suggested.setdefault(labels.dtype.kind, []).extend(q.suggestion[0] for q in queries)
+            return labels[[q.index for q in queries]]
+
+        return expert
+
+    named = learner(inner).fit(X, np.where(few, names[y], None), oracle=oracle(names[y]))
+    coded = learner(inner).fit(X, np.where(few, codes, -1), oracle=oracle(codes))
+    np.testing.assert_array_equal(named.classes_, classes)
+    np.testing.assert_array_equal(named.predict_proba(X), coded.predict_proba(X))
+    np.testing.assert_array_equal(named.predict(X), classes[coded.predict(X)])
+    np.testing.assert_array_equal(named.labels_, classes[coded.labels_.astype(int)])
+    assert suggested[names.dtype.kind] == classes[suggested["i"]].tolist()
+    assert named.score(X, names[y]) == coded.score(X, codes)
+
+
+def test_a_classifier_to_which_minus_one_is_a_class_is_named(blobs):
+    X, y = blobs
+    some = np.where(np.arange(120) % 20 == 0, np.array(["ant", "bee", "cat"])[y], None)
+    with pytest.raises(ValueError, match=r'Spy takes it for a class\. Use fit_on="labeled"'):
+        learner(Spy(), fit_on="all").fit(X, some)
 
 
 def test_images_frames_and_tensors(digits, truth):

@@ -130,6 +130,7 @@ def test_questions_are_what_looks_least_labeled(partly, truth):
     def oracle(queries):
         rows = [q.index for q in queries]
         told = learner.estimator_.predict_labeled(X)
+        assert {len(q.members) for q in queries} == {16}
         candidates = np.flatnonzero(known < 0)
         np.testing.assert_array_equal(rows, candidates[np.argsort(told[candidates], kind="stable")[:4]])
         known[rows] = labels[rows]
@@ -236,6 +237,40 @@ def test_bad_input_is_named(partly, truth):
         small().fit(X)
     with pytest.raises(ValueError, match=r"at least 2 classes, got 1 class"):
         small().fit(X, np.where(y == 0, 0, -1))
+
+
+def test_a_fit_without_an_oracle_leaves_nothing_of_one_with_it(partly, truth):
+    X, y, labels = partly
+    fitted = small(max_epochs=1).fit(X, y, oracle=truth(labels))
+    assert len(fitted.rounds_) == 2
+    fitted.fit(X, y)
+    assert fitted.n_queries_ == 0
+    assert not {"rounds_", "stopped_by_"} & set(vars(fitted))
+
+
+def test_a_fit_that_cannot_ask_says_why_and_leaves_the_last_one_as_it_was(partly, truth):
+    X, y, labels = partly
+    fitted = small(max_epochs=1).fit(X, y, oracle=truth(labels))
+    before = dict(vars(fitted))
+    for parameters, data, message in (
+        ({"budget": 111}, (X, y), "at most the number of unlabeled rows, 110; got 111. Lower the budget"),
+        ({"budget": 121}, (X, None), "at most the number of unlabeled rows, 120; got 121. Lower the budget"),
+        ({}, (X, labels), "no unlabeled row is left to ask about: y labels all 120"),
+        ({"image_shape": (2, 3)}, (X, y), r"image_shape \(2, 3\) has 6 values"),
+        ({"classes": [0, 1]}, (X, labels), r"y holds \[2\]"),
+        ({}, (X[:, 0], y), "Expected 2D array"),
+    ):
+        fitted.set_params(**parameters)
+        with pytest.raises(ValueError, match=message) as error:
+            fitted.fit(*data, oracle=truth(labels))
+        assert "ActiveLearning" not in str(error.value)
+        fitted.set_params(**{name: before[name] for name in parameters})
+        assert vars(fitted).keys() == before.keys()
+        assert all(vars(fitted)[name] is value for name, value in before.items())
+    with pytest.raises(ValueError, match="VAALClassifier: oracle must be callable, got 3"):
+        small().fit(X, y, oracle=3)
+    with pytest.raises(ValueError, match=r"VAALClassifier: budget must be at most .* 100; got 150"):
+        VAALClassifier().fit(X[:100], oracle=truth(labels))
 
 
 @pytest.mark.parametrize("routing", [False, True])
