@@ -116,7 +116,7 @@ class ActiveRun:
     def _sample_shape(self) -> tuple[int, ...]:
         """That of X, or the one that the classifier gives to flat rows."""
         image_shape = getattr(self.inner, "image_shape", None)
-        return image_shape if isinstance(image_shape, (tuple, list)) else self.settings._x_shape
+        return tuple(image_shape) if isinstance(image_shape, (tuple, list)) else self.settings._x_shape
 
     def _candidates(self) -> NDArray[np.int64]:
         return np.setdiff1d(np.arange(len(self.rows)), [*self.known.labels, *self.known.asked])
