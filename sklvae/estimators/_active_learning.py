@@ -43,7 +43,8 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     embedding : transformer, default=None
         Gives the points that acquisitions compare; fitted once, on all rows, flat. None is the `transform` of the
         classifier, and before there is one the first 50 principal components. `members` of a question are the rows
-        nearest to it by these points; where the acquisition compares none, by `embedding` or the components.
+        nearest to it by these points; where the acquisition compares none, by the `embedding` if it was fitted,
+        or else by the components.
     batch_size : int, default=10
         Questions of a round.
     n_rounds : int or None, default=10
@@ -87,7 +88,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     stopped_by_ : str or callable
         What ended the asking: "n_rounds", "budget", "pool" (nothing is left to ask about), or a stopping rule.
     embedding_ : transformer
-        The fitted `embedding`, if anything was asked.
+        The fitted `embedding`, if it was needed.
     n_features_in_ : int
         Values per sample.
     feature_names_in_ : ndarray of shape (n_features,)

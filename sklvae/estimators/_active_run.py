@@ -108,15 +108,20 @@ class ActiveRun:
     def fixed_embedding(self) -> NDArray[Any]:
         """Points of all rows that need no label."""
         if self.settings.embedding is None:
-            return input_points(self.rows, event_shape(self._sample_shape()))
+            return self.components
         self.settings.embedding_ = clone(self.settings.embedding)
         seed_where_none(self.settings.embedding_, self.rng)
         return np.asarray(self.settings.embedding_.fit_transform(self.rows))
 
+    @cached_property
+    def components(self) -> NDArray[Any]:
+        """Principal components of all rows."""
+        return input_points(self.rows, event_shape(self._sample_shape()))
+
     def _sample_shape(self) -> tuple[int, ...]:
         """That of X, or the one that the classifier gives to flat rows."""
         image_shape = getattr(self.inner, "image_shape", None)
-        return image_shape if isinstance(image_shape, (tuple, list)) else self.settings._x_shape
+        return tuple(image_shape) if isinstance(image_shape, (tuple, list)) else self.settings._x_shape
 
     def _candidates(self) -> NDArray[np.int64]:
         return np.setdiff1d(np.arange(len(self.rows)), [*self.known.labels, *self.known.asked])
@@ -146,7 +151,9 @@ class ActiveRun:
         """The questions of a round."""
         settings, first = self.settings, len(self.settings.answers_)
         chosen, points = self._choose(self._n_questions())
-        nearest = rows_nearest(chosen, self.fixed_embedding if points is None else points)
+        if points is None:  # an embedding is not fitted, and draws no seed, only to show rows
+            points = self.fixed_embedding if "fixed_embedding" in vars(self) else self.components
+        nearest = rows_nearest(chosen, points)
         queries = []
         for place, row in enumerate(chosen.tolist()):
             suggestion = None

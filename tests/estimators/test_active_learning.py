@@ -153,26 +153,30 @@ def test_the_first_points_are_images_as_they_are_and_tables_in_standard_deviatio
     assert [q.index for q in oracle.batches[0]] == expected.tolist()
 
 
-@pytest.mark.parametrize("case", ["embedding", "transform", "components"])
+@pytest.mark.parametrize("case", ["embedding", "transform", "components", "not needed"])
 def test_a_question_shows_the_rows_nearest_to_it(case, blobs):
-    """In the points that the acquisition compares, or else in the embedding that needs no labels."""
+    """In the points that the acquisition compares, or else in an embedding that is fitted, or in the components."""
     X, y = blobs
     X = np.concatenate([X, np.repeat(X[:1], 20, axis=0)])  # a row that has more copies than are shown
     y = np.concatenate([y, np.repeat(y[:1], 20)])
     known = np.where(np.arange(140) % 15 == 0, y, -1)
     asked = []
+
+    def last_odd(pool):
+        return pool.rows % 2 + pool.rows / 140
+
     fitted = {
-        "embedding": learner(acquisition=lambda pool: pool.rows % 2 + pool.rows / 140, embedding=PCA(2)),
+        "embedding": learner(acquisition=last_odd, initial="typiclust", embedding=PCA(2)),
         "transform": learner(tiny(), acquisition="coreset"),
-        "components": learner(tiny(), acquisition=lambda pool: pool.rows % 2 + pool.rows / 140),
+        "components": learner(tiny(), acquisition=last_odd),
+        "not needed": learner(acquisition=last_odd, embedding=PCA(2)),
     }[case]
 
     def oracle(queries):
         points = {
             "embedding": lambda: PCA(2).fit_transform(X),
             "transform": lambda: fitted.estimator_.transform(X),
-            "components": lambda: StandardScaler().fit_transform(X),
-        }[case]()
+        }.get(case, lambda: StandardScaler().fit_transform(X))()
         for q in queries:
             distances = np.linalg.norm(points - points[q.index], axis=1)
             assert q.members[0] == q.index
@@ -181,9 +185,10 @@ def test_a_question_shows_the_rows_nearest_to_it(case, blobs):
             asked.append(q.index)
         return y[[q.index for q in queries]]
 
-    fitted.fit(X, known, oracle=oracle)
+    fitted.fit(X, None if case == "embedding" else known, oracle=oracle)
     assert len(asked) == 12
     assert case == "transform" or max(asked) == 139
+    assert hasattr(fitted, "embedding_") == (case == "embedding")
 
 
 def test_a_question_of_few_rows_shows_them_all(blobs):
