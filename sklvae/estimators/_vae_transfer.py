@@ -53,7 +53,7 @@ class VAETransferClassifier(LatentClassifier):
         only "latent".
     head : {"feedforward", "convolutional"} or callable, default="feedforward"
         Two dense layers; or convolution, max-pooling, convolution and a dense layer, on maps. A callable
-        ``f(feature_shape, n_classes)`` makes a module from (batch, *feature_shape) to (batch, n_classes).
+        ``f(feature_shape, n_classes)`` makes a module from ``(batch, *feature_shape)`` to ``(batch, n_classes)``.
         `sklvae.nn.feedforward_head` and `sklvae.nn.convolutional_head` are the two named ones.
     freeze : bool, default=False
         Whether the encoder stays as the VAE has it, and only the head is trained.

@@ -34,7 +34,7 @@ class TransferNet(nn.Module):
     n_layers : int or None
         Layers of the encoder that are kept, see `cut_encoder`; None takes the means of q(z|x).
     head : callable
-        ``f(feature_shape, n_classes)`` makes a module from (B, *feature_shape) to (B, n_classes).
+        ``f(feature_shape, n_classes)`` makes a module from ``(B, *feature_shape)`` to ``(B, n_classes)``.
     n_classes : int
         Number of classes.
     freeze : bool

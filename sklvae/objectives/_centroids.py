@@ -14,7 +14,7 @@ MOMENTUM = 0.1
 
 
 def centroid_penalty(centroids: Centroids, f: Tensor, *, soft: bool = False) -> Tensor:
-    """min_j |f - C_j|^2 / v - rho (|f - m|^2 / v - 1): how far activations are from their centroids.
+    """How far activations are from their centroids: ``min_j |f - C_j|^2 / v - rho (|f - m|^2 / v - 1)``.
 
     Its mean is the share rho of the variance that the centroids leave unexplained. The second term is 0 on
     average, and its gradient takes out of the first what would only shrink the activations: together they are
