@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ..nn import CentroidNetwork
 from ..training import in_blocks
+from ._classifier import class_probabilities
 from ._input import check_rows
 from ._persistence import PersistenceMixin
 
-__all__ = ["CentroidInference", "class_probabilities"]
+__all__ = ["CentroidInference"]
 
 
 class CentroidInference(
@@ -96,12 +97,6 @@ class CentroidInference(
         check_is_fitted(self, "classes_")
         rows = check_rows(self, X, reset=False)
         return np.asarray(in_blocks(self._model, function, rows, self._event))
-
-
-def class_probabilities(model: CentroidNetwork, x: Tensor) -> Tensor:
-    """q(y|x), (B, K)."""
-    probability: Tensor = model.classify(x).probs
-    return probability
 
 
 def last_activations(model: CentroidNetwork, x: Tensor) -> Tensor:

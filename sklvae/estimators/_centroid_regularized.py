@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 from torch import Tensor, nn
 
-from .._labels import join_labels, split_labels
+from .._labels import split_labels
 from ..nn import CentroidNetwork
 from ..training import (
     Net,
@@ -27,9 +27,10 @@ from ..training import (
     train,
 )
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
-from ._centroid_inference import CentroidInference, class_probabilities
+from ._centroid_inference import CentroidInference
 from ._centroid_networks import build_network, input_moments, n_features_seen, n_of_each
 from ._centroid_schedule import RAMPS, CentroidObjective, CentroidSchedule
+from ._classifier import class_probabilities, labels_and_confidence
 from ._constraints import (
     Constraint,
     at_least,
@@ -294,8 +295,7 @@ class CentroidRegularizedClassifier(ModuleParamsMixin, CentroidInference):
         }
         self._n_features_out = model.centroids[-1].centers.shape[1]
         found = in_blocks(model, class_probabilities, rows, self._event)
-        self.labels_ = join_labels(classes, np.where(codes >= 0, codes, found.argmax(axis=1)))
-        self.label_confidence_ = np.where(codes >= 0, 1.0, found.max(axis=1)).astype(np.float64)
+        self.labels_, self.label_confidence_ = labels_and_confidence(classes, codes, found)
         return self
 
     def _last(self) -> tuple[CentroidNetwork, NDArray[Any], tuple[int, ...]] | None:

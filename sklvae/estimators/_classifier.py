@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from torch import Tensor
 
-from .._labels import split_labels
+from .._labels import join_labels, split_labels
 from ._base import LatentEstimator
 
-__all__ = ["LatentClassifier", "known_labels"]
+__all__ = ["LatentClassifier", "class_probabilities", "known_labels", "labels_and_confidence"]
 
 
 class LatentClassifier(ClassifierMixin, LatentEstimator, ABC):
@@ -82,3 +83,18 @@ def known_labels(estimator: Any, y: ArrayLike, n_samples: int) -> tuple[NDArray[
             "Name every class there."
         )
     return found, codes
+
+
+def labels_and_confidence(
+    classes: NDArray[Any], codes: NDArray[np.int64], probability: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """A label for every row: the known one, with confidence 1, or else the most probable one."""
+    known = codes >= 0
+    labels = join_labels(classes, np.where(known, codes, probability.argmax(axis=1)))
+    return labels, np.where(known, 1.0, probability.max(axis=1)).astype(np.float64)
+
+
+def class_probabilities(model: Any, x: Tensor) -> Tensor:
+    """p(y|x) of a network that can `classify`, (B, K)."""
+    probability: Tensor = model.classify(x).probs
+    return probability

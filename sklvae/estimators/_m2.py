@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from .._labels import UNLABELED, join_labels
+from .._labels import UNLABELED
 from ..graph import spread_labels, with_latents
 from ..nn import M2, ClassVAE
 from ..training import fresh_seed
 from ._class_vae import ClassVAEClassifier, started_in
+from ._classifier import labels_and_confidence
 from ._constraints import Constraint, labels_like, none, one_of
 from ._input import inputs_graph
 from ._slots import find_slots
@@ -230,8 +231,7 @@ class M2Classifier(ClassVAEClassifier):
         self._train_bounds(model, rows, codes, rng, **held)
         self.classes_ = classes
         probability = self._slot_probabilities(rows)
-        self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
-        self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
+        self.labels_, self.label_confidence_ = labels_and_confidence(classes, codes, probability)
         return self
 
     def _steps(self, phase: str) -> tuple[int, int]:

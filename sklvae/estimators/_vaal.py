@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from .._labels import join_labels
 from ..labeling import Answer, Oracle
 from ..objectives import classified_loss, m2_loss, vaal_loss
 from ..training import WithLabeled, choose_augment, in_blocks
 from ._active_learning import ActiveLearningClassifier, check_asking
 from ._base import LatentEstimator
 from ._class_vae import ClassVAEClassifier
-from ._classifier import known_labels
+from ._classifier import known_labels, labels_and_confidence
 from ._constraints import Constraint, at_least, check_parameters, labels_like, none, one_of
 from ._discriminated import DiscriminatedClassifier
 from ._input import check_rows
@@ -262,8 +261,7 @@ class VAALClassifier(DiscriminatedClassifier):
         self._train_phase(network, "train", self._objective(), data, rng)
         self.classes_ = classes
         probability = in_blocks(self._own_model(network), self._classify(), rows, self._event)
-        self.labels_ = join_labels(classes, np.where(labeled, codes, probability.argmax(axis=1)))
-        self.label_confidence_ = np.where(labeled, 1.0, probability.max(axis=1)).astype(np.float64)
+        self.labels_, self.label_confidence_ = labels_and_confidence(classes, codes, probability)
         self.separability_ = self._separability(rows, labeled)
         return self
 

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor, nn
 
-from .._labels import join_labels, split_labels
+from .._labels import split_labels
 from ..nn import VAE, TransferNet
 from ..objectives import transfer_loss
 from ..training import Options, SomeRows, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
-from ._classifier import LatentClassifier
+from ._classifier import LatentClassifier, class_probabilities, labels_and_confidence
 from ._constraints import Constraint, at_least, instance_of, none, one_of
 from ._transfer_parts import HEADS, Parts
 from ._vae import VariationalAutoencoder
@@ -282,8 +282,7 @@ class VAETransferClassifier(LatentClassifier):
         warn_if_interrupted(net, epochs)
         self.classes_ = classes
         probability = in_blocks(model, class_probabilities, rows, self._event)
-        self.labels_ = join_labels(classes, np.where(codes >= 0, codes, probability.argmax(axis=1)))
-        self.label_confidence_ = np.where(codes >= 0, 1.0, probability.max(axis=1)).astype(np.float64)
+        self.labels_, self.label_confidence_ = labels_and_confidence(classes, codes, probability)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
@@ -388,9 +387,3 @@ class VAETransferClassifier(LatentClassifier):
 def shapes(module: nn.Module) -> dict[str, torch.Size]:
     """Names and shapes of what a module has learned."""
     return {name: value.shape for name, value in module.state_dict().items()}
-
-
-def class_probabilities(model: TransferNet, x: Tensor) -> Tensor:
-    """p(y|x), (B, K)."""
-    probability: Tensor = model.classify(x).probs
-    return probability
