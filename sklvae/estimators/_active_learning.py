@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,23 +11,24 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._labels import label_kind
 from ..acquisition import STRATEGIES, StoppingRule, as_acquisition
-from ..labeling import Answer, Oracle, consult
+from ..labeling import Answer, Oracle
 from ._active_run import ActiveRun
 from ._classifier import known_labels
 from ._constraints import Constraint, at_least, check_parameters, instance_of, labels_like, none, one_of
 from ._input import check_rows, sample_shape
 from ._m2 import M2Classifier
 from ._propagation import Known
+from ._run import OracleDriven
+from ._session import fit_in_session
 from ._wrapped import gives_draws, warm_start_parameter
 
-__all__ = ["ActiveLearningClassifier", "check_asking"]
+__all__ = ["ActiveLearningClassifier", "check_asking", "check_classes"]
 
 OF_A_FIT = ("classes_", "estimator_", "labels_", "label_confidence_", "stopped_by_", "embedding_")
 
 
-class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ActiveLearningClassifier(OracleDriven, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Trains a classifier, asks about the rows that an acquisition chooses, trains again, and so on.
 
     Without labels of two classes there is no classifier yet: until then `initial` chooses, by what the data alone say.
@@ -64,6 +66,10 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         needs a parameter of that name, and should train on when fitted again, as networks and linear models do.
     random_state : int, RandomState or None, default=None
         Decides everything random, also in the classifier wherever its own `random_state` is None.
+    session_dir : str or path-like, default=None
+        Keeps questions and answers there as they come, and what was trained: a fit that was broken off goes on from
+        there, see `LabelingSession`. Of a classifier that is not of sklvae, the labels and seeds of its fits are kept
+        and it is fitted again from them, so equal fits of it must give equal results.
 
     Attributes
     ----------
@@ -111,7 +117,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
     True
     """
 
-    __metadata_request__fit: ClassVar = {"oracle": True}
+    _warm_from_last_fit: ClassVar = False
 
     _constraints: ClassVar[dict[str, Constraint]] = {
         "estimator": none | instance_of(BaseEstimator, "a classifier of scikit-learn's kind"),
@@ -125,6 +131,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         | Constraint(lambda v: isinstance(v, (list, tuple)) and all(map(callable, v)), "a list of callables"),
         "classes": none | labels_like,
         "warm_start": instance_of(bool, "a bool"),
+        "session_dir": none | instance_of((str, os.PathLike), "a path"),
     }
 
     def __init__(
@@ -142,6 +149,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         classes: Any = None,
         warm_start: bool = False,
         random_state: Any = None,
+        session_dir: Any = None,
     ) -> None:
         self.estimator = estimator
         self.acquisition = acquisition
@@ -155,11 +163,7 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         self.classes = classes
         self.warm_start = warm_start
         self.random_state = random_state
-
-    @property
-    def n_queries_(self) -> int:
-        """Questions asked; an answer INVALID or SKIP costs one too."""
-        return len(self.answers_)
+        self.session_dir = session_dir
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, *, oracle: Oracle | None = None) -> Self:
         """Train, ask the oracle, train on.
@@ -185,31 +189,29 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
             answers together name fewer than two classes.
         OracleError
             If the oracle raises. What it answered before is in `answers_`.
+        SessionError
+            If the session in `session_dir` is in use, damaged, or cannot be written.
         """
+        return fit_in_session(self, X, y, oracle)
+
+    def _begin(self, X: ArrayLike, y: ArrayLike | None, *, asks: bool) -> ActiveRun:
+        return ActiveRun(self, *self._checked(X, y, asks=asks), asks=asks)
+
+    def _checked(
+        self, X: ArrayLike, y: ArrayLike | None, *, asks: bool
+    ) -> tuple[Any, NDArray[Any], Known, np.random.RandomState]:
+        """Everything that a run begins with; nothing of an earlier fit is left then."""
         check_parameters(self, self._constraints)
         self._check_parts()
         rows = check_rows(self, X, reset=True)
-        labels = self._check_labels(y, oracle, len(rows))
+        labels = self._check_labels(y, len(rows), asks=asks)
         for name in OF_A_FIT:
             self.__dict__.pop(name, None)
         self._x_shape = sample_shape(X, rows)
         self._names: NDArray[Any] | None = None
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
-        kinds = {label_kind(label) for label, _ in labels.values()}
-        rng = check_random_state(self.random_state)
-        conversation = ActiveRun(
-            self, self._as_given(X, rows), rows, Known(labels), rng, asks=oracle is not None
-        ).steps()
-        try:
-            queries = next(conversation)
-            while oracle is not None:
-                n_before = len(self.answers_)
-                consult(oracle, queries, self.answers_.append, self.classes, tuple(self.answers_), kinds)
-                queries = conversation.send(self.answers_[n_before:])
-        except StopIteration:
-            pass
-        return self
+        return self._as_given(X, rows), rows, Known(labels), check_random_state(self.random_state)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Class of each sample, by the fitted classifier, (n_samples,)."""
@@ -282,10 +284,10 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
                         f"{name}: {parameter}={user!r} needs {need}, for which {kind} lacks {method}. {way_out}."
                     )
 
-    def _check_labels(self, y: ArrayLike | None, oracle: Oracle | None, n_samples: int) -> dict[int, tuple[Any, float]]:
+    def _check_labels(self, y: ArrayLike | None, n_samples: int, *, asks: bool) -> dict[int, tuple[Any, float]]:
         """Labels known by row, and the errors of a fit that cannot start."""
         name = type(self).__name__
-        if y is None and oracle is None:
+        if y is None and not asks:
             raise ValueError(
                 f"{name} requires y to be passed, but the target y is None. Pass labels as y (-1 where "
                 "unlabeled), an oracle, or both."
@@ -294,20 +296,24 @@ class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimato
         if y is not None:
             classes, codes = known_labels(self, y, n_samples)
             labels = {int(row): (classes[codes[row]].item(), 1.0) for row in np.flatnonzero(codes >= 0)}
-            if oracle is None and len(classes) < 2:
-                raise ValueError(
-                    f"{name}: y must have labels of at least 2 classes, got {len(classes)} class(es) among "
-                    f"{len(labels)} labeled of {n_samples} rows. Label more rows, or pass an oracle."
-                )
-        if oracle is not None:
-            check_asking(name, oracle, n_samples, len(labels), self.budget, "Lower it, or use budget=None")
+            if not asks:
+                check_classes(name, len(classes), len(labels), n_samples)
+        if asks:
+            check_asking(name, n_samples, len(labels), self.budget, "Lower it, or use budget=None")
         return labels
 
 
-def check_asking(owner: str, oracle: Any, n_samples: int, n_labeled: int, budget: int | None, way_out: str) -> None:
-    """Refuse an oracle that cannot be asked, and a budget that the unlabeled rows cannot use up."""
-    if not callable(oracle):
-        raise ValueError(f"{owner}: oracle must be callable, got {oracle!r}.")
+def check_classes(owner: str, n_classes: int, n_labeled: int, n_samples: int) -> None:
+    """Refuse labels of fewer than two classes where nobody is asked."""
+    if n_classes < 2:
+        raise ValueError(
+            f"{owner}: y must have labels of at least 2 classes, got {n_classes} class(es) among "
+            f"{n_labeled} labeled of {n_samples} rows. Label more rows, or pass an oracle."
+        )
+
+
+def check_asking(owner: str, n_samples: int, n_labeled: int, budget: int | None, way_out: str) -> None:
+    """Refuse to ask where there is nothing to ask about, or a budget that the unlabeled rows cannot use up."""
     n_unlabeled = n_samples - n_labeled
     if not n_unlabeled:
         raise ValueError(

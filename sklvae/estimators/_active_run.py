@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import cached_property
-from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import _safe_indexing
 
-from .._labels import UNLABELED, join_labels, split_labels
+from .._labels import UNLABELED, join_labels, label_kind, split_labels
 from ..acquisition import Progress, as_acquisition, query
 from ..labeling import INVALID, SKIP, Answer, Query, QueryBatch
+from ._codec import Arrays
 from ._input import event_shape, input_points
 from ._propagation import N_MEMBERS, Known
-from ._wrapped import draws_of, learns_from_unlabeled, seed_where_none, takes_any_labels, warm_start_parameter
+from ._run import Run
+from ._trainer import Trainer
+from ._wrapped import draws_of, seed_where_none
 
 if TYPE_CHECKING:
     from ._active_learning import ActiveLearningClassifier
@@ -35,12 +36,12 @@ SOURCES: dict[str, Callable[[Any], NDArray[Any]]] = {
 """Where the arrays that an acquisition may need come from, once there is a classifier."""
 
 
-class ActiveRun:
+class ActiveRun(Run):
     """Train where that is possible; then, each round: choose rows, ask, train.
 
     Parameters
     ----------
-    estimator : ActiveLearningClassifier
+    settings : ActiveLearningClassifier
         Whose parameters decide, and which gets the fitted attributes.
     X : array-like of shape (n_samples, ...)
         The data as the classifier is to see it.
@@ -56,7 +57,7 @@ class ActiveRun:
 
     def __init__(
         self,
-        estimator: ActiveLearningClassifier,
+        settings: ActiveLearningClassifier,
         X: Any,
         rows: NDArray[Any],
         known: Known,
@@ -64,37 +65,83 @@ class ActiveRun:
         *,
         asks: bool,
     ) -> None:
-        self.settings, self.rows, self.known, self.rng, self.asks = estimator, rows, known, rng, asks
-        self.X: Any = X
-        self.inner = estimator._inner()
+        super().__init__(settings, rows, rng)
+        self.settings, self.X, self.known, self.asks = settings, X, known, asks
+        self.kinds = {label_kind(label) for label, _ in known.labels.values()}
+        self.inner, self.owner = settings._inner(), type(settings).__name__
+        self.trainer = Trainer(
+            self.inner, X, len(rows), fit_on=settings.fit_on, warm_start=settings.warm_start, owner=self.owner
+        )
+        self.number = 0
         self.invalid: set[int] = set()
-        self.known_classes: NDArray[Any] = np.empty(0)
-        self.model: Any = None
+        self.embedding_seeds: dict[str, int] | None = None
         self.proba: NDArray[Any] = np.empty((len(rows), 0))
         self.predicted: NDArray[Any] | None = None
 
+    def state(self) -> dict[str, Any]:
+        """What `steps` goes on from."""
+        return {
+            "number": self.number,
+            "known": self.known.packed(),
+            "invalid": sorted(self.invalid),
+            "rounds": self.settings.rounds_,
+            "embedding_seeds": self.embedding_seeds,
+            "trainer": self.trainer.state(),
+        }
+
+    def packed(self) -> tuple[dict[str, Any], Arrays]:
+        """The classifier, if it is one of ours; any other is fitted again."""
+        return self.trainer.packed()
+
+    def unpack(self, fitted: Mapping[str, Any], arrays: Arrays) -> None:
+        """Take up what `packed` gave."""
+        self.trainer.unpack(fitted, arrays)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up where `state` was taken; what was not kept is fitted again, as it was fitted then."""
+        self.number, self.invalid, self.settings.rounds_ = state["number"], set(state["invalid"]), state["rounds"]
+        self.known = Known.unpacked(state["known"])
+        self.embedding_seeds = state["embedding_seeds"]
+        if self.embedding_seeds is not None:
+            _ = self.fixed_embedding
+        self.trainer.restore(state["trainer"], self.known.labels)
+        self._take_up()
+
+    def interrupted(self) -> bool:
+        """Whether somebody cut the last training short."""
+        return bool(getattr(getattr(self.model, "net_", None), "interrupted_", False))
+
+    @property
+    def model(self) -> Any:
+        """The classifier of the round before, or None."""
+        return self.trainer.model
+
     def steps(self) -> Generator[QueryBatch, list[Answer], None]:
-        """The whole fit: yields questions and is sent their answers."""
+        """The whole fit, or what is left of it: yields questions and is sent their answers."""
         settings, clock = self.settings, perf_counter()
-        self._train()
-        for number in count() if self.asks else ():
-            reason = self._reason_to_stop(number)
+        if self.model is None and self._train():
+            self.trained()
+        while self.asks:
+            reason = self._reason_to_stop()
             if reason is not None:
                 settings.stopped_by_ = reason
                 break
-            queries = self._queries(number)
+            queries = self._queries()
             asked = perf_counter()
             answers = yield queries
             waited = perf_counter() - asked
             before = self.predicted
             self._learn(queries, answers)
-            self._train()
-            self._record(number, answers, before, {"seconds": perf_counter() - clock, "seconds_asking": waited})
+            trained = self._train()
+            self._record(answers, before, {"seconds": perf_counter() - clock, "seconds_asking": waited})
+            self.number += 1
+            if trained:
+                self.trained()
             clock = perf_counter()
         if self.model is None:
-            found = self._labels()[0].tolist()
+            found = self.trainer.split(self.known.labels)[0].tolist()
             raise ValueError(
-                f"{type(settings).__name__}: labels of at least 2 classes are needed, but {len(settings.answers_)} "
+                f"{self.owner}: labels of at least 2 classes are needed, but {len(self.known.asked)} "
                 f"answers gave {len(found)} class(es), {found}. The answers are kept in answers_."
             )
 
@@ -110,7 +157,9 @@ class ActiveRun:
         if self.settings.embedding is None:
             return self.components
         self.settings.embedding_ = clone(self.settings.embedding)
-        seed_where_none(self.settings.embedding_, self.rng)
+        if self.embedding_seeds is None:
+            self.embedding_seeds = seed_where_none(self.settings.embedding_, self.rng)
+        self.settings.embedding_.set_params(**self.embedding_seeds)
         return np.asarray(self.settings.embedding_.fit_transform(self.rows))
 
     @cached_property
@@ -129,27 +178,27 @@ class ActiveRun:
     def _n_questions(self) -> int:
         """As many as a batch, the budget and the pool allow."""
         settings = self.settings
-        left = len(self.rows) if settings.budget is None else settings.budget - settings.n_queries_
+        left = len(self.rows) if settings.budget is None else settings.budget - len(self.known.asked)
         return min(settings.batch_size, left, len(self._candidates()))
 
-    def _reason_to_stop(self, number: int) -> Any:
+    def _reason_to_stop(self) -> Any:
         settings = self.settings
-        if settings.n_rounds is not None and number >= settings.n_rounds:
+        if settings.n_rounds is not None and self.number >= settings.n_rounds:
             return "n_rounds"
-        if settings.budget is not None and settings.n_queries_ >= settings.budget:
+        if settings.budget is not None and len(self.known.asked) >= settings.budget:
             return "budget"
         if not len(self._candidates()):
             return "pool"
-        if self.model is None or not number:
+        if self.model is None or not self.number:
             return None
         labeled = np.zeros(len(self.rows), dtype=bool)
         labeled[list(self.known.labels)] = True
         progress = Progress(settings.rounds_, labeled, self.embedding)
         return next((rule for rule in settings._rules() if rule(progress)), None)
 
-    def _queries(self, number: int) -> QueryBatch:
+    def _queries(self) -> QueryBatch:
         """The questions of a round."""
-        settings, first = self.settings, len(self.settings.answers_)
+        first = len(self.known.asked)
         chosen, points = self._choose(self._n_questions())
         if points is None:  # an embedding is not fitted, and draws no seed, only to show rows
             points = self.fixed_embedding if "fixed_embedding" in vars(self) else self.components
@@ -162,12 +211,12 @@ class ActiveRun:
             queries.append(
                 Query(
                     id=first + place,
-                    x=np.array(self.rows[row]).reshape(settings._x_shape),
+                    x=np.array(self.rows[row]).reshape(self.settings._x_shape),
                     kind="sample",
                     index=row,
                     cluster=place,
                     level=0,
-                    round=number,
+                    round=self.number,
                     members=nearest[place],
                     suggestion=suggestion,
                 )
@@ -176,7 +225,7 @@ class ActiveRun:
 
     def _choose(self, n: int) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
         """Rows to ask about, and the points that the acquisition compared, where it did."""
-        classes, codes = self._labels()
+        classes, codes = self.trainer.split(self.known.labels)
         acquisition = self.settings.initial if self.model is None else self.settings.acquisition
         needs = as_acquisition(acquisition).needs
         arrays: dict[str, Any] = {name: source(self) for name, source in SOURCES.items() if name in needs}
@@ -197,52 +246,23 @@ class ActiveRun:
             elif answer.label is INVALID:
                 self.invalid.add(row)
 
-    def _labels(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Classes of the labels known so far, and a code for each row, -1 where there is none."""
-        y: list[Any] = [None] * len(self.rows)
-        for row, (label, _) in self.known.labels.items():
-            y[row] = label
-        return split_labels(y)
+    def _train(self) -> bool:
+        """Fit the classifier if there are two classes, and say whether there are."""
+        trained = self.trainer.train(self.known.labels, self.rng)
+        if trained:
+            self._take_up()
+        return trained
 
-    def _train(self) -> None:
-        """Fit the classifier, and set the fitted attributes: the estimator is usable whatever comes next."""
-        classes, codes = self._labels()
-        if len(classes) < 2:
-            return
-        model, names = self._next_model(classes), None
-        if self._takes_all():
-            y = join_labels(classes, codes)
-            if y.dtype == object and not takes_any_labels(model):  # it would not know -1 beside strings
-                y, names = codes, classes
-            model.fit(self.X, y)
-            if names is not None and UNLABELED in model.classes_:
-                raise ValueError(
-                    f'{type(self.settings).__name__}: fit_on="all" needs an estimator that takes -1 for an unlabeled '
-                    f'row, {type(model).__name__} takes it for a class. Use fit_on="labeled".'
-                )
-        else:
-            labeled = np.flatnonzero(codes >= 0)
-            model.fit(_safe_indexing(self.X, labeled), classes[codes[labeled]])
+    def _take_up(self) -> None:
+        """Set the fitted attributes: the estimator is usable whatever comes next."""
+        model, fitted = self.model, self.settings
         proba = np.asarray(model.predict_proba(self.X))
         silent = ~np.isfinite(proba).all(axis=1, keepdims=True)  # LabelSpreading, of rows that no label reaches
-        self.model, self.proba = model, np.where(silent, 1 / proba.shape[1], proba)
-        self.settings._names = names
-        self.settings.estimator_, self.settings.classes_ = model, self.settings._named(model.classes_)
-        self.predicted = self.settings.classes_[self.proba.argmax(axis=1)]
-        self._keep(classes, codes)
-
-    def _takes_all(self) -> bool:
-        fit_on = self.settings.fit_on
-        return fit_on == "all" or (fit_on == "auto" and learns_from_unlabeled(self.inner))
-
-    def _next_model(self, classes: NDArray[Any]) -> Any:
-        """A new classifier, or that of the round before where it is to go on and may."""
-        if self.settings.warm_start and self.model is not None and np.array_equal(self.known_classes, classes):
-            return self.model.set_params(**{str(warm_start_parameter(self.model)): True})
-        self.known_classes = classes
-        model = clone(self.inner)
-        seed_where_none(model, self.rng)
-        return model
+        self.proba = np.where(silent, 1 / proba.shape[1], proba)
+        fitted._names, fitted.estimator_ = self.trainer.names, model
+        fitted.classes_ = fitted._named(model.classes_)
+        self.predicted = fitted.classes_[self.proba.argmax(axis=1)]
+        self._keep(*self.trainer.split(self.known.labels))
 
     def _keep(self, classes: NDArray[Any], codes: NDArray[np.int64]) -> None:
         """Labels of all rows: what is known, then what is predicted; none for what shows no valid class."""
@@ -256,14 +276,12 @@ class ActiveRun:
         code[nothing], confidence[nothing] = UNLABELED, 0.0
         fitted.labels_, fitted.label_confidence_ = join_labels(every, code), np.clip(confidence, 0.0, 1.0)
 
-    def _record(
-        self, number: int, answers: list[Answer], before: NDArray[Any] | None, seconds: dict[str, float]
-    ) -> None:
+    def _record(self, answers: list[Answer], before: NDArray[Any] | None, seconds: dict[str, float]) -> None:
         """What a round asked, what it cost and what came of it."""
         seen = [(a.label, a.query.suggestion[0]) for a in answers if a.is_label and a.query and a.query.suggestion]
         self.settings.rounds_.append(
             {
-                "round": number,
+                "round": self.number,
                 "n_queries": len(answers),
                 "n_invalid": sum(answer.label is INVALID for answer in answers),
                 "n_skipped": sum(answer.label is SKIP for answer in answers),

@@ -75,12 +75,13 @@ class LabelingRun(Run):
         """What `steps` goes on from."""
         return {"number": self.number, "spread": dict(vars(self.spread)), "known": self.known.packed()}
 
-    def restore(self, state: dict[str, Any], model: VAE | ClassifiedVAE) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Take up where `state` was taken."""
+        model = self.estimator.net_.module_.model
         self.number, self.spread = state["number"], Spread(**state["spread"])
         self.known = Known.unpacked(state["known"])
         self.model = model if isinstance(model, ClassifiedVAE) else None
-        self.vae = model.vae if isinstance(model, ClassifiedVAE) else model
+        self.vae = self.estimator._model
 
     def steps(self) -> Generator[QueryBatch, list[Answer], None]:
         """The whole fit, or what is left of it: yields questions and is sent their answers."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..labeling import Answer, QueryBatch
+from ._codec import Arrays
 
 __all__ = ["OracleDriven", "Run"]
 
@@ -51,12 +52,28 @@ class Run(ABC):
         """What `steps` goes on from, as data; beside the generator, the network and the fitted attributes."""
 
     @abstractmethod
-    def restore(self, state: dict[str, Any], model: Any) -> None:
-        """Take up where `state` was taken, with the network of then."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up where `state` was taken; what was fitted then is there again."""
+
+    def packed(self) -> tuple[dict[str, Any], Arrays]:
+        """What is fitted, as JSON and arrays."""
+        estimator = self.estimator
+        packed: tuple[dict[str, Any], Arrays] = estimator._packed_fit(
+            n for n in self.attributes if hasattr(estimator, n)
+        )
+        return packed
+
+    def unpack(self, fitted: Mapping[str, Any], arrays: Arrays) -> None:
+        """Set what `packed` took apart."""
+        self.estimator._restore_fit(fitted, arrays)
+
+    def interrupted(self) -> bool:
+        """Whether somebody cut the last training short."""
+        return bool(self.estimator.net_.interrupted_)
 
     def trained(self) -> None:
         """A phase of training has come to its end: what is there is kept, unless an interruption cut it short."""
-        self._whole = self._whole and not self.estimator.net_.interrupted_
+        self._whole = self._whole and not self.interrupted()
         if self.checkpoint is not None and self._whole:
             self.checkpoint()
 
@@ -70,6 +87,8 @@ class OracleDriven(ABC):
     warm_start: bool
     answers_: list[Answer]
     _is_clone: ClassVar[bool] = False
+    _warm_from_last_fit: ClassVar[bool] = True
+    """Whether `warm_start` goes on from an earlier fit, which no session can repeat."""
 
     @abstractmethod
     def _begin(self, X: ArrayLike, y: ArrayLike | None, *, asks: bool) -> Run:

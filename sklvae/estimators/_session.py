@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import clone
 
 from .._labels import split_labels
 from ..labeling import Answer, Oracle, Query, QueryBatch, SessionError, array_digest, consult, described, read_answers
@@ -38,7 +39,7 @@ class LabelingSession:
 
     Parameters
     ----------
-    estimator : ClusterLabelVAEClassifier or GMDGMClassifier
+    estimator : ClusterLabelVAEClassifier, GMDGMClassifier, VAALClassifier or ActiveLearningClassifier
         What is fitted.
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)
         As in its `fit`.
@@ -83,14 +84,14 @@ class LabelingSession:
     def __init__(self, estimator: Any, X: ArrayLike, y: ArrayLike | None = None, *, asks: bool = True) -> None:
         if not isinstance(estimator, OracleDriven):
             raise ValueError(
-                f"LabelingSession: {type(estimator).__name__} has no sessions. Use ClusterLabelVAEClassifier or "
-                "GMDGMClassifier, or fit without a session."
+                f"LabelingSession: {type(estimator).__name__} asks nobody, so it has no sessions. Use "
+                "ClusterLabelVAEClassifier, GMDGMClassifier, VAALClassifier or ActiveLearningClassifier."
             )
         self.estimator: Any = estimator
         self._folder: SessionFolder | None = None
         if estimator.session_dir is not None:
             require_safetensors("session_dir needs")
-            if self.estimator.warm_start:
+            if estimator.warm_start and estimator._warm_from_last_fit:
                 raise ValueError(
                     f"{type(estimator).__name__}: a session starts from the beginning, got session_dir and "
                     "warm_start=True. Use warm_start=False."
@@ -232,7 +233,7 @@ class LabelingSession:
         estimator, rows = self.estimator, self._run.rows
         default = type(estimator)().get_params(deep=False)
         parameters = {}
-        for name, value in estimator.get_params(deep=False).items():
+        for name, value in clone(estimator).get_params(deep=False).items():  # fitted parts only where a clone has them
             if name in NOT_OF_THE_RESULT:
                 continue
             try:

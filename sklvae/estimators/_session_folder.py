@@ -81,12 +81,11 @@ class SessionFolder:
 
     def save(self, run: Run) -> None:
         """Keep where the training stands; the file is replaced as a whole."""
-        estimator = run.estimator
-        fitted, arrays = estimator._packed_fit(name for name in run.attributes if hasattr(estimator, name))
+        fitted, arrays = run.packed()
         state = {
             "run": run.state(),
             "rng": run.rng.get_state(legacy=True),
-            "n_answers": len(getattr(estimator, "answers_", ())),
+            "n_answers": len(getattr(run.estimator, "answers_", ())),
         }
         header = {
             "format": FORMAT,
@@ -109,15 +108,14 @@ class SessionFolder:
             if header.get("format") != FORMAT or int(header["format_version"]) > FORMAT_VERSION:
                 raise ValueError(f"it is of another format than sklvae {sklvae_version()} reads")
             state = unpack(json.loads(header["state"]), arrays)
-            fitted = unpack(json.loads(header["fitted"]), arrays)
-            run.estimator._restore_fit(fitted, arrays)
+            run.unpack(unpack(json.loads(header["fitted"]), arrays), arrays)
         except (ValueError, KeyError, OSError) as error:
             raise SessionError(
                 f"{path} cannot be read: {error} The answers are safe in {ANSWERS}, beside it. Delete "
                 f"{CHECKPOINT} and fit again: the training is repeated, and nothing is asked again."
             ) from error
         run.rng.set_state(state["rng"])
-        run.restore(state["run"], run.estimator.net_.module_.model)
+        run.restore(state["run"])
         return int(state["n_answers"])
 
     def close(self) -> None:

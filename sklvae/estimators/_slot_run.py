@@ -74,9 +74,9 @@ class SlotRun(Run):
         """What `steps` goes on from."""
         return {"slots": self.slots, "done": self.done}
 
-    def restore(self, state: dict[str, Any], model: ClassVAE) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Take up where `state` was taken."""
-        self.model, self.slots, self.done = model, state["slots"], state["done"]
+        self.model, self.slots, self.done = self.estimator._model, state["slots"], state["done"]
 
     def steps(self) -> Generator[QueryBatch, list[Answer], None]:
         """The whole fit, or what is left of it: yields questions and is sent their answers."""

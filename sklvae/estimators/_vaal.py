@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -9,26 +11,29 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from ..labeling import Answer, Oracle
+from ..labeling import Answer, Oracle, QueryBatch
 from ..objectives import classified_loss, m2_loss, vaal_loss
 from ..training import WithLabeled, choose_augment, in_blocks
-from ._active_learning import ActiveLearningClassifier, check_asking
+from ._active_learning import ActiveLearningClassifier, check_asking, check_classes
+from ._active_run import ActiveRun
 from ._base import LatentEstimator
 from ._class_vae import ClassVAEClassifier
 from ._classifier import known_labels, labels_and_confidence
-from ._constraints import Constraint, at_least, check_parameters, labels_like, none, one_of
+from ._constraints import Constraint, at_least, check_parameters, instance_of, labels_like, none, one_of
 from ._discriminated import DiscriminatedClassifier
 from ._input import check_rows
+from ._run import OracleDriven
+from ._session import fit_in_session
 
 __all__ = ["VAALClassifier"]
 
 OF_A_FIT = ("classes_", "labels_", "label_confidence_", "separability_", "rounds_", "stopped_by_")
-OF_ROUNDS = ("answers_", "rounds_", "labels_", "label_confidence_", "stopped_by_")
+OF_ROUNDS = ("rounds_", "labels_", "label_confidence_", "stopped_by_")
 ACQUISITIONS = {"joint": "discriminator", "refit": "discriminative"}
 """What chooses the questions."""
 
 
-class VAALClassifier(DiscriminatedClassifier):
+class VAALClassifier(OracleDriven, DiscriminatedClassifier):
     """A VAE or M2 whose latents a discriminator compares: it asks about what looks least labeled.
 
     Two networks take turns. The model minimizes its own loss ``- adversarial_weight (log D(mu_L) + log D(mu_U))``, the
@@ -86,7 +91,11 @@ class VAALClassifier(DiscriminatedClassifier):
     callbacks : list of skorch callbacks, default=None
         Called in training.
     warm_start : bool, default=False
-        Go on from both networks of the last fit, or of the last round, if the classes are the same.
+        Go on from both networks of the last fit, or of the last round, if the classes are the same. A session goes
+        on from the last round only.
+    session_dir : str or path-like, default=None
+        A folder that keeps questions, answers and training as they come, so that a fit that broke off goes on
+        from there when it is repeated. See `LabelingSession`.
 
     Attributes
     ----------
@@ -131,7 +140,7 @@ class VAALClassifier(DiscriminatedClassifier):
     (200,)
     """
 
-    __metadata_request__fit: ClassVar = {"oracle": True}
+    _warm_from_last_fit: ClassVar = False  # with a session, from the round before alone
 
     _constraints: ClassVar[dict[str, Constraint]] = {
         **LatentEstimator._constraints,
@@ -143,6 +152,7 @@ class VAALClassifier(DiscriminatedClassifier):
         "n_rounds": at_least(1, int),
         "budget": at_least(1, int),
         "classes": none | labels_like,
+        "session_dir": none | instance_of((str, os.PathLike), "a path"),
     }
 
     def __init__(
@@ -172,6 +182,7 @@ class VAALClassifier(DiscriminatedClassifier):
         verbose: int = 0,
         callbacks: list[Any] | None = None,
         warm_start: bool = False,
+        session_dir: Any = None,
     ) -> None:
         self.latent = latent
         self.adversarial_weight = adversarial_weight
@@ -197,11 +208,7 @@ class VAALClassifier(DiscriminatedClassifier):
         self.verbose = verbose
         self.callbacks = callbacks
         self.warm_start = warm_start
-
-    @property
-    def n_queries_(self) -> int:
-        """Questions asked; an answer INVALID or SKIP costs one too."""
-        return len(self.answers_)
+        self.session_dir = session_dir
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, *, oracle: Oracle | None = None) -> Self:
         """Train on X, partly labeled by y; with an oracle, ask about what looks least labeled and train again.
@@ -229,13 +236,15 @@ class VAALClassifier(DiscriminatedClassifier):
             unlabeled rows than `budget`. A fit that is refused before it asks leaves the last one as it is.
         OracleError
             If the oracle raises. What it answered before is in `answers_`.
+        SessionError
+            If the session in `session_dir` is in use, damaged, or cannot be written.
         NonFiniteLossError
             A ValueError: if the loss becomes infinite or nan.
         """
-        if oracle is not None:
-            return self._ask(X, y, oracle)
+        if oracle is not None or self.session_dir is not None:
+            return fit_in_session(self, X, y, oracle)
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+            raise self._no_labels()
         last = (self.net_.module_.model, self.classes_) if self.warm_start and hasattr(self, "classes_") else None
         rows, rng = self._start(X)
         classes, codes = self._all_classes(y, len(rows))
@@ -265,14 +274,21 @@ class VAALClassifier(DiscriminatedClassifier):
         self.separability_ = self._separability(rows, labeled)
         return self
 
-    def _ask(self, X: ArrayLike, y: ArrayLike | None, oracle: Oracle) -> Self:
-        """Ask and train in rounds; the results of the last are those of this estimator."""
+    def _begin(self, X: ArrayLike, y: ArrayLike | None, *, asks: bool) -> VAALRun:
         check_parameters(self, self._constraints)
-        model = clone(self)  # what is checked on it leaves the last fit as it is
+        name, n_labeled = type(self).__name__, 0
+        model = clone(self).set_params(session_dir=None)  # what is checked on it leaves the last fit as it is
         n_samples = len(check_rows(model, X, reset=True, image_shape=self.image_shape))
-        n_labeled = 0 if y is None else int(np.sum(known_labels(model, y, n_samples)[1] >= 0))
-        way_out = "Lower the budget, or give more unlabeled rows"
-        check_asking(type(self).__name__, oracle, n_samples, n_labeled, self.budget, way_out)
+        if y is not None:
+            classes, codes = known_labels(model, y, n_samples)
+            n_labeled = int(np.sum(codes >= 0))
+        if asks:
+            way_out = "Lower the budget, or give more unlabeled rows"
+            check_asking(name, n_samples, n_labeled, self.budget, way_out)
+        elif y is None:
+            raise self._no_labels()
+        else:
+            check_classes(name, len(classes), n_labeled, n_samples)
         learner = ActiveLearningClassifier(
             model,
             acquisition=ACQUISITIONS[self.discriminator],
@@ -283,16 +299,15 @@ class VAALClassifier(DiscriminatedClassifier):
             warm_start=self.warm_start,
             random_state=self.random_state,
         )
+        run = VAALRun(self, learner, X, y, asks=asks)
         for name in OF_A_FIT:
             self.__dict__.pop(name, None)
-        try:
-            learner.fit(X, y, oracle=oracle)
-        finally:
-            last, parameters = getattr(learner, "estimator_", None), self.get_params(deep=False)
-            fitted = {} if last is None else {k: v for k, v in vars(last).items() if k not in parameters}
-            fitted |= {name: value for name, value in vars(learner).items() if name in OF_ROUNDS}
-            self.__dict__.update(fitted)
-        return self
+        self.answers_ = []
+        self._x_shape = learner._x_shape
+        return run
+
+    def _no_labels(self) -> ValueError:
+        return ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
 
     def _objective(self) -> Any:
         """The loss of the model alone, or of both."""
@@ -302,3 +317,43 @@ class VAALClassifier(DiscriminatedClassifier):
         if self.discriminator == "refit":
             return own_loss
         return partial(vaal_loss, own_loss=own_loss, adversarial_weight=self.adversarial_weight)
+
+
+class VAALRun(ActiveRun):
+    """Asks and trains in rounds, as `learner` does; the results of the last are those of `estimator`."""
+
+    def __init__(
+        self,
+        estimator: VAALClassifier,
+        learner: ActiveLearningClassifier,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        *,
+        asks: bool,
+    ) -> None:
+        super().__init__(learner, *learner._checked(X, y, asks=asks), asks=asks)
+        self.estimator, self.owner = estimator, type(estimator).__name__
+
+    def steps(self) -> Generator[QueryBatch, list[Answer], None]:
+        """The whole fit, or what is left of it: yields questions and is sent their answers."""
+        try:
+            yield from super().steps()
+        finally:
+            self._adopt()
+
+    def trained(self) -> None:
+        """A round has come to its end."""
+        self._adopt()
+        super().trained()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up where `state` was taken."""
+        super().restore(state)
+        self._adopt()
+
+    def _adopt(self) -> None:
+        """Give the estimator what the classifier of the last round learned, and what came of the rounds."""
+        last, parameters = {} if self.model is None else vars(self.model), self.estimator.get_params(deep=False)
+        fitted = {name: value for name, value in last.items() if name not in {*parameters, "answers_"}}
+        fitted |= {name: value for name, value in vars(self.settings).items() if name in OF_ROUNDS}
+        self.estimator.__dict__.update(fitted)

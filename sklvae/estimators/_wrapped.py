@@ -16,6 +16,7 @@ from ..training import fresh_seed
 
 __all__ = [
     "draws_of",
+    "generators_of",
     "gives_draws",
     "learns_from_unlabeled",
     "seed_where_none",
@@ -46,19 +47,27 @@ def warm_start_parameter(estimator: BaseEstimator) -> str | None:
     return name if name in estimator.get_params() else None
 
 
-def seed_where_none(estimator: BaseEstimator, rng: np.random.RandomState) -> None:
-    """Give every `random_state` of a classifier and of its parts a seed, unless it has one.
+def seed_where_none(estimator: BaseEstimator, rng: np.random.RandomState) -> dict[str, int]:
+    """Give every `random_state` of a classifier and of its parts a seed, unless it has one; returns the seeds.
 
     Parts that are fitted already stay as they are: a clone shares them with the user.
     """
+    seeds = {name: fresh_seed(rng) for name, given in _random_states(estimator).items() if given is None}
+    estimator.set_params(**seeds)
+    return seeds
+
+
+def generators_of(estimator: BaseEstimator) -> dict[str, np.random.RandomState]:
+    """Every `random_state` of a classifier and of its parts that is a generator, and moves on with each fit."""
+    given = _random_states(estimator)
+    return {name: value for name, value in given.items() if isinstance(value, np.random.RandomState)}
+
+
+def _random_states(estimator: BaseEstimator) -> dict[str, Any]:
     parameters = estimator.get_params()
     shared = tuple(f"{key}__" for key, part in parameters.items() if _is_fitted(part))
-    unset = [
-        key
-        for key in sorted(parameters)
-        if key.split("__")[-1] == "random_state" and parameters[key] is None and not key.startswith(shared)
-    ]
-    estimator.set_params(**{key: fresh_seed(rng) for key in unset})
+    names = (key for key in sorted(parameters) if key.split("__")[-1] == "random_state")
+    return {key: parameters[key] for key in names if not key.startswith(shared)}
 
 
 def _is_fitted(part: Any) -> bool:

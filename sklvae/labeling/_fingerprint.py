@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from functools import partial
 from types import ModuleType, NoneType
 from typing import Any
@@ -18,6 +20,8 @@ CHUNK_BYTES = 2**24
 
 def described(value: Any) -> Any:
     """A value as JSON, the same for equal values; arrays and generators by a digest, code by its name.
+
+    Estimators are told by their parameters, and those of ours that are fitted by their network as well.
 
     Raises
     ------
@@ -39,14 +43,18 @@ def described(value: Any) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         return [described(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): described(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return described(value.tolist()) if value.dtype.hasobject else array_digest(value)
     if isinstance(value, np.random.RandomState):
         return described(list(value.get_state(legacy=True)))
     if hasattr(value, "get_params") and not isinstance(value, type):
-        return {"class": _name(type(value)), **described(value.get_params(deep=False))}
+        network = {"network": described(value.net_.module_)} if hasattr(value, "net_") else {}
+        return {"class": _name(type(value)), **described(value.get_params(deep=False)), **network}
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {"class": _name(type(value)), **described(parts)}
     if isinstance(value, partial):
         return described({"partial": value.func, "args": value.args, "keywords": value.keywords})
     if not isinstance(getattr(value, "__self__", None), (ModuleType, NoneType)):
@@ -54,7 +62,8 @@ def described(value: Any) -> Any:
     if hasattr(value, "__qualname__"):
         return _told(_name(value), value, "<lambda>", "<locals>")
     if hasattr(value, "state_dict"):  # a torch module; its repr leaves the weights out
-        return {"module": _told(repr(value), value, " at 0x"), "state": described(dict(value.state_dict()))}
+        state = {name: weights.cpu() for name, weights in value.state_dict().items()}
+        return {"module": _told(repr(value), value, " at 0x"), "state": described(state)}
     if hasattr(value, "__array__"):  # tensors and data frames; their repr is cut short
         return described(np.asarray(value))
     return _told(repr(value), value, " at 0x")

@@ -51,3 +51,29 @@ class TruthOracle:
 @pytest.fixture
 def truth():
     return TruthOracle
+
+
+@pytest.fixture
+def nobody():
+    """An oracle that must not be asked."""
+
+    def oracle(queries):
+        raise AssertionError(f"asked about {[query.id for query in queries]}")
+
+    return oracle
+
+
+@pytest.fixture
+def assert_same_fit():
+    """Two fits of a session, or of none, gave the same; the answers of a batch may have come in another order."""
+
+    def compare(one, other, X, *, order=True):
+        for name in ("classes_", "labels_", "label_confidence_"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+        losses = [[epoch["train_loss"] for epoch in getattr(fit, "history_", [])] for fit in (one, other)]
+        assert losses[0] == losses[1]
+        said = [[(a.query.id, a.label, a.confidence) for a in fit.answers_] for fit in (one, other)]
+        assert said[0] == said[1] if order else sorted(said[0], key=str) == sorted(said[1], key=str)
+
+    return compare
