@@ -13,20 +13,35 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
 
-from sklvae import INVALID, SKIP, ClusterLabelVAEClassifier, GMDGMClassifier, LabelingSession
+from sklvae import (
+    INVALID,
+    SKIP,
+    ActiveLearningClassifier,
+    ClusterLabelVAEClassifier,
+    GMDGMClassifier,
+    LabelingSession,
+    M2Classifier,
+    VAALClassifier,
+)
 from sklvae.estimators._base import LatentEstimator
 from sklvae.estimators._session_folder import SessionFolder
+from sklvae.estimators._trainer import Trainer
 from sklvae.labeling import AnswerLog
 from sklvae.training import Net
 
 X, TRUTH = make_blobs(n_samples=60, centers=3, n_features=4, random_state=0)
 SMALL = {"max_epochs": 2, "hidden_units": (8,), "n_latent": 3, "random_state": 0}
 ROUNDS = {**SMALL, "n_clusters": 4, "n_rounds": 3, "budget": 14}
+CHOICES = {"batch_size": 4, "n_rounds": 3, "random_state": 0}
 KINDS = {
     "graph": lambda **options: ClusterLabelVAEClassifier(**ROUNDS, **options),
     "cluster": lambda **options: ClusterLabelVAEClassifier(**ROUNDS, propagation="cluster", **options),
     "slots": lambda **options: GMDGMClassifier(**SMALL, n_extra=4, **options),
+    "active": lambda **options: ActiveLearningClassifier(M2Classifier(**SMALL), warm_start=True, **CHOICES, **options),
+    "foreign": lambda **options: ActiveLearningClassifier(LogisticRegression(), **CHOICES, **options),
+    "vaal": lambda **options: VAALClassifier(**SMALL, discriminator="refit", n_rounds=3, budget=12, **options),
 }
 
 POINTS = {
@@ -62,19 +77,24 @@ def patch(owner, name, wrapped):
 
 
 def watch(diary):
-    """Note which phases are trained and which are kept."""
-    phases = []
+    """Note which phases are trained and which are kept; those of a classifier that chooses rows by its labels."""
+    phases, known = [], [""]
 
     def train(original, *args, phase, **kwargs):
-        diary.note("train", phase.replace(" ", "_"))
-        phases.append(phase)
+        phases.append(f"{phase}{known[-1]}".replace(" ", "_"))
+        diary.note("train", phases[-1])
         return original(*args, phase=phase, **kwargs)
 
     def save(original, *args):
         original(*args)
-        diary.note("kept", phases[-1].replace(" ", "_"))
+        diary.note("kept", (phases or ["nothing_of_ours"])[-1])
+
+    def learn(original, self, labels, rng):
+        known.append(f" on {len(labels)} labels")
+        return original(self, labels, rng)
 
     patch(LatentEstimator, "_train", train)
+    patch(Trainer, "train", learn)
     patch(SessionFolder, "save", save)
 
 
@@ -129,7 +149,7 @@ def run(request):
         probability=fitted.predict_proba(X),
         labels=fitted.labels_,
         confidence=fitted.label_confidence_,
-        losses=[record["train_loss"] for record in fitted.history_],
+        losses=[record["train_loss"] for record in getattr(fitted, "history_", [])],
         answers=[f"{answer.query.id} {answer.label}" for answer in fitted.answers_],
     )
 

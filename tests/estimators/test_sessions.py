@@ -214,7 +214,7 @@ def test_nothing_is_told_before_something_is_asked(blobs, tiny):
 
 
 def test_the_estimators_with_sessions_are_named_to_others(blobs):
-    with pytest.raises(ValueError, match="M2Classifier asks nobody, so it has no sessions. Use ClusterLabelVAECl"):
+    with pytest.raises(ValueError, match=r"M2Classifier asks nobody, so it has no sessions\. Use ClusterLabelVAECl"):
         LabelingSession(M2Classifier(), blobs[0])
 
 
