@@ -11,7 +11,18 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from .._labels import split_labels
-from ..labeling import Answer, Oracle, Query, QueryBatch, SessionError, array_digest, consult, described, read_answers
+from ..labeling import (
+    Answer,
+    Oracle,
+    Query,
+    QueryBatch,
+    Round,
+    SessionError,
+    array_digest,
+    consult,
+    described,
+    read_answers,
+)
 from ..training import fresh_seed
 from ._persistence import require_safetensors
 from ._run import OracleDriven
@@ -164,10 +175,7 @@ class LabelingSession:
             )
         query = self._told[next(reversed(self._told))].query
         assert query is not None
-        if self._folder is not None:
-            self._folder.log.undo(query)
-        del self._told[query.id]
-        self._publish()
+        self._forget(query)
         return query
 
     def finish(self) -> Any:
@@ -322,6 +330,24 @@ class LabelingSession:
         self._told[answer.query.id] = answer
         self._publish()
 
+    def _forget(self, query: Query) -> None:
+        if self._folder is not None:
+            self._folder.log.undo(query)
+        del self._told[query.id]
+        self._publish()
+
+    def _round(self) -> Round:
+        """The present batch, for an oracle that tells its answers as they come."""
+        return Round(
+            self._batch,
+            self._keep,
+            self._forget,
+            said=self._told.values(),
+            before=self._before,
+            classes=self.estimator.classes,
+            kinds=self._run.kinds,
+        )
+
     def _named(self, answers: Any) -> tuple[QueryBatch, Any]:
         """The queries that answers are about, and the answers as the reply to these."""
         if isinstance(answers, Mapping):
@@ -351,9 +377,8 @@ def fit_in_session(estimator: Any, X: ArrayLike, y: ArrayLike | None, oracle: Or
     if oracle is not None and not callable(oracle):
         raise ValueError(f"{type(estimator).__name__}: oracle must be callable, got {oracle!r}.")
     with LabelingSession(estimator, X, y, asks=oracle is not None) as session:
-        while oracle is not None and (queries := session.ask()):
-            before, kinds = session._answers(), session._run.kinds
-            consult(oracle, queries, session._keep, estimator.classes, before, kinds)
+        while oracle is not None and session.ask():
+            consult(oracle, session._round())
         return session.finish()
 
 

@@ -1,9 +1,10 @@
 """Questions, answers, oracles, clusters and confidence: arrays in, arrays out."""
 
-from ._answers import INVALID, SKIP, Answer, Oracle, OracleError, consult, read_answers
+from ._answers import INVALID, SKIP, Answer, Oracle, OracleError, read_answers
 from ._clusters import Cluster, find_clusters
 from ._confidence import confidence_of
 from ._console import ConsoleOracle
+from ._consult import Round, consult
 from ._fingerprint import array_digest, described, digest
 from ._label_studio import LabelStudioFiles
 from ._log import AnswerLog, SessionError
@@ -28,6 +29,7 @@ __all__ = [
     "OracleError",
     "Query",
     "QueryBatch",
+    "Round",
     "SessionError",
     "SimulatedOracle",
     "WebOracle",

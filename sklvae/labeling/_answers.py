@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from .._labels import UNLABELED, is_unlabeled, label_kind
 from ._queries import Query, QueryBatch
 
-__all__ = ["INVALID", "SKIP", "Answer", "OracleError", "consult", "read_answers"]
+__all__ = ["INVALID", "SKIP", "Answer", "Oracle", "OracleError", "read_answers"]
 
 
 class _Reply(enum.Enum):
@@ -69,64 +69,7 @@ class _WrongReply(ValueError):
     """A reply breaks the contract; not the oracle's own failure, whoever reads it."""
 
 
-class _Failed(Exception):
-    """Carries what an oracle raised, apart from what reading its reply raises."""
-
-
 Oracle = Callable[[QueryBatch], Any]
-
-
-def consult(
-    oracle: Oracle,
-    queries: QueryBatch,
-    keep: Callable[[Answer], None],
-    classes: ArrayLike | None = None,
-    before: Sequence[Answer] = (),
-    kinds: Set[str] = frozenset(),
-) -> None:
-    """Ask `oracle`, and hand each answer to `keep` as it is read.
-
-    Parameters
-    ----------
-    oracle : callable
-        Who is asked.
-    queries : QueryBatch
-        The questions.
-    keep : callable
-        Takes one answer; the next is read when it has returned.
-    classes : array-like, optional
-        The only labels allowed.
-    before : sequence of Answer
-        Earlier answers.
-    kinds : set of str, default=empty
-        Kinds of the labels known already.
-
-    Raises
-    ------
-    OracleError
-        If the oracle raises; the message says how many answers are kept.
-    KeyboardInterrupt
-        If it is interrupted, with the same message.
-    ValueError
-        If a reply is wrong, see `read_answers`.
-    """
-    before, n_kept = tuple(before), len(before)
-    try:
-        for answer in read_answers(_called(oracle, queries), queries, classes, before, kinds):
-            keep(answer)
-            n_kept += 1
-    except _Failed as failed:
-        cause = failed.__cause__
-        where = f"after {n_kept} answers, which are kept in answers_"
-        if isinstance(cause, KeyboardInterrupt):
-            raise KeyboardInterrupt(f"Interrupted in the oracle {where}.") from cause
-        raise OracleError(
-            f"The oracle raised {type(cause).__name__}: {cause} ({where}). Fit again with "
-            "oracle=MemoizingOracle(oracle, answers=estimator.answers_), or with the same session_dir if there was "
-            "one, to be asked nothing twice."
-        ) from cause
-    except ValueError as error:
-        raise ValueError(f"{error} The {n_kept} answers before it are kept in answers_.") from error
 
 
 def read_answers(
@@ -179,26 +122,6 @@ def read_answers(
             f"The oracle must give one answer per query, {len(queries)} in all, but gave more: "
             f"query {queries[-1].id} is the last."
         )
-
-
-def _called(oracle: Oracle, queries: QueryBatch) -> Any:
-    try:
-        reply = oracle(queries)
-    except _WrongReply:
-        raise
-    except (Exception, KeyboardInterrupt) as error:
-        raise _Failed from error
-    lazy = isinstance(reply, Iterable) and not isinstance(reply, Set) and not hasattr(reply, "__getitem__")
-    return _guarded(reply) if lazy else reply
-
-
-def _guarded(replies: Iterable[Any]) -> Iterator[Any]:
-    try:
-        yield from replies
-    except _WrongReply:
-        raise
-    except (Exception, KeyboardInterrupt) as error:
-        raise _Failed from error
 
 
 def _replies(reply: Any, queries: QueryBatch) -> Iterator[Answer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._answers import INVALID, SKIP, Answer
+from ._consult import Round
 from ._desk import LEVELS, Desk
 from ._display import Display
 from ._queries import Query, QueryBatch
@@ -93,7 +95,12 @@ class ConsoleOracle:
     def __call__(self, queries: QueryBatch) -> Iterator[Answer]:
         """Ask; the questions appear when the answers are read."""
         self._display.check(queries)
-        return self._replies(queries)
+        return self._replies(Round(queries))
+
+    def attend(self, round_: Round) -> None:
+        """Ask, and tell each answer as it is given."""
+        self._display.check(round_.queries)
+        deque(self._replies(round_), maxlen=0)
 
     @property
     def answers(self) -> list[Answer]:
@@ -118,9 +125,9 @@ class ConsoleOracle:
     def _names(self) -> list[str]:
         return [str(label) for label in self._desk.classes]
 
-    def _replies(self, queries: QueryBatch) -> Iterator[Answer]:
+    def _replies(self, round_: Round) -> Iterator[Answer]:
         desk, failure = self._desk, None
-        desk.put(queries)
+        desk.put(round_)
         try:
             while desk.phase in ("asking", "review"):
                 if desk.question is not None:

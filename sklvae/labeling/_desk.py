@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Iterable
 from threading import Condition
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from .._labels import UNLABELED, is_unlabeled, label_kind
 from ._answers import INVALID, SKIP, Answer
+from ._consult import Round
 from ._queries import Query, QueryBatch
 
 __all__ = ["LEVELS", "Desk", "key_of"]
@@ -24,7 +26,8 @@ LEVELS = {"sure": 1.0, "fairly sure": 0.8, "a guess": 0.5}
 class Desk:
     """One round of questions, answered in order; the last answers can be taken back until the round is handed over.
 
-    Every method may be called from any thread.
+    An answer, and that one is taken back, is told to the `Round` before it counts here. Every method may be called from
+    any thread.
 
     Parameters
     ----------
@@ -51,6 +54,7 @@ class Desk:
         self.since = time.monotonic()  # of the phase
         self.active = time.monotonic()  # when the person last did something
         self.changed = Condition()
+        self._round = Round(self.queries)
         self._first = 0  # where the answers of this round begin
         self._name, self._version = secrets.token_hex(4), 0
 
@@ -74,22 +78,36 @@ class Desk:
         """Key of the question whose answer can be taken back."""
         return self.keys[len(self.said) - 1] if self.said and self.phase in ("asking", "review") else None
 
-    def put(self, queries: QueryBatch) -> None:
-        """Begin a round."""
+    def put(self, round_: Round) -> None:
+        """Begin a round, or go on with one: what it has answers to comes first, so that it can be taken back."""
         with self.changed:
-            self.queries, self.keys = queries, [key_of(query) for query in queries]
+            said = by_key(round_.said.values())
+            self._round = round_
+            self.queries = QueryBatch([*(answer.query for answer in said.values() if answer.query), *round_.open])
+            self.keys = [key_of(query) for query in self.queries]
+            others = by_key([*self.answers, *round_.before])  # of a fit that is taken up, they may not be here yet
+            self.answers = [answer for key, answer in others.items() if key not in said]
             self._first, self.active = len(self.answers), time.monotonic()
-            for query in queries:
-                if query.suggestion is not None and query.suggestion[0] not in self.classes:
-                    self.classes.append(query.suggestion[0])
-            self.turn("asking" if queries else "training")
+            self.answers += said.values()
+            guessed = [query.suggestion[0] for query in self.queries if query.suggestion is not None]
+            named = [answer.label for answer in self.answers if answer.is_label]
+            self.classes = list(dict.fromkeys([*self.classes, *guessed, *named]))
+            self.turn("asking" if len(self.said) < len(self.queries) else "training")
 
     def answer(self, key: str, label: Any, confidence: float = 1.0) -> bool:
-        """Answer the question with this key; says whether it was the one on top."""
+        """Answer the question with this key; says whether it was the one on top.
+
+        Raises
+        ------
+        ValueError
+            If the answer is wrong.
+        SessionError
+            If it could not be kept.
+        """
         with self.changed:
             if self.question is None or key != self.keys[len(self.said)]:
                 return False
-            self.answers.append(Answer(label, confidence, self.question))
+            self.answers.append(self._round.tell(self.question, label, confidence))
             self.active = time.monotonic()
             self.turn("asking" if len(self.said) < len(self.queries) else "review")
             return True
@@ -99,6 +117,7 @@ class Desk:
         with self.changed:
             if self.last is None or key != self.last:
                 return False
+            self._round.undo(self.queries[len(self.said) - 1])
             self.answers.pop()
             self.active = time.monotonic()
             self.turn("asking")
@@ -167,6 +186,11 @@ def key_of(query: Query) -> str:
     """What a question is told by: the same in a fit that is repeated, another for any other input."""
     content = f"{query.id} {query.round} {query.x.shape} {query.x.dtype.str} ".encode() + query.x.tobytes()
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def by_key(answers: Iterable[Answer]) -> dict[str, Answer]:
+    """Answers by the key of their question; the last one to it."""
+    return {key_of(answer.query): answer for answer in answers if answer.query is not None}
 
 
 def _new_label(text: str, classes: list[Any], allowed: bool = True) -> Any:

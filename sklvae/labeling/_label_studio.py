@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._answers import INVALID, SKIP, Answer
+from ._consult import Round
 from ._desk import LEVELS, key_of
 from ._display import Display
 from ._majority import majority
@@ -96,9 +98,7 @@ class LabelStudioFiles:
 
     def __call__(self, queries: QueryBatch) -> Iterator[Answer]:
         """Write the round at once; its export is waited for when the answers are read."""
-        folder = self.export(queries)
-        print(f"Import {folder / 'tasks.json'} into Label Studio, and save its export as {folder / 'export.json'}")
-        return self._replies(queries, folder)
+        return self._replies(queries, self._written(queries))
 
     def export(self, queries: QueryBatch) -> Path:
         """Write the files of a round and give their folder: that of the same questions, if there is one."""
@@ -114,6 +114,11 @@ class LabelStudioFiles:
             part = folder / "tasks.part"
             part.write_text(json.dumps(tasks), encoding="utf-8")
             part.replace(folder / "tasks.json")  # there whole or not at all
+        return folder
+
+    def _written(self, queries: QueryBatch) -> Path:
+        folder = self.export(queries)
+        print(f"Import {folder / 'tasks.json'} into Label Studio, and save its export as {folder / 'export.json'}")
         return folder
 
     def read(self, path: str | os.PathLike[str]) -> dict[str, Answer]:
@@ -132,20 +137,40 @@ class LabelStudioFiles:
 
     def _replies(self, queries: QueryBatch, folder: Path) -> Iterator[Answer]:
         path, keys = folder / "export.json", [key_of(query) for query in queries]
+        answers = deque(self._exports(path, keys), maxlen=1).pop()
+        for key in keys:
+            if key not in answers:
+                raise self._incomplete(path, keys, answers)
+            yield answers[key]
+
+    def attend(self, round_: Round) -> None:
+        """Write the round, and tell the answers of each export that comes, until one is complete."""
+        folder, keys = self._written(round_.queries), [key_of(query) for query in round_.queries]
+        answers: dict[str, Answer] = {}
+        for answers in self._exports(folder / "export.json", keys):
+            for query, key in zip(round_.queries, keys, strict=True):
+                said, standing = answers.get(key), round_.said.get(query.id)
+                if said is not None and (standing is None or _differ(said, standing)):
+                    round_.tell(query, said.label, said.confidence)
+        if round_.open:
+            raise self._incomplete(folder / "export.json", keys, answers)
+
+    def _exports(self, path: Path, keys: list[str]) -> Iterator[dict[str, Answer]]:
+        """What the export says, again and again, until it has all answers or the patience is over."""
         until = time.monotonic() + self.timeout
         while True:
             answers = self._so_far(path)
-            missing = [key for key in keys if key not in answers]
-            if not missing or time.monotonic() >= until:
-                break
+            yield answers
+            if answers.keys() >= set(keys) or time.monotonic() >= until:
+                return
             time.sleep(min(TICK, max(0.0, until - time.monotonic())))
-        for key in keys:
-            if key not in answers:
-                raise TimeoutError(
-                    f"{len(missing)} of {len(keys)} tasks have no annotation in {path}. Label or skip them, export, "
-                    "and fit again with the same random_state: nothing is asked twice"
-                )
-            yield answers[key]
+
+    def _incomplete(self, path: Path, keys: list[str], answers: dict[str, Answer]) -> TimeoutError:
+        missing = [key for key in keys if key not in answers]
+        return TimeoutError(
+            f"{len(missing)} of {len(keys)} tasks have no annotation in {path}. Label or skip them, export, "
+            "and fit again with the same random_state: nothing is asked twice"
+        )
 
     def _so_far(self, path: Path) -> dict[str, Answer]:
         """What the export says, and nothing while it is missing or just being written."""
@@ -225,6 +250,10 @@ def _choices(view: ElementTree.Element, name: str, shown: str, values: Sequence[
     choices = ElementTree.SubElement(view, "Choices", fixed)
     for value in values:
         ElementTree.SubElement(choices, "Choice", value=value)
+
+
+def _differ(one: Answer, other: Answer) -> bool:
+    return (one.label, one.confidence) != (other.label, other.confidence)
 
 
 def _keys(folder: Path) -> list[str] | None:

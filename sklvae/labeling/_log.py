@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class SessionError(RuntimeError):
 
 
 class AnswerLog:
-    """The questions and answers of a session in one SQLite file, which only grows.
+    """The questions and answers of a session in one SQLite file, which only grows; any thread may use it.
 
     Every call that writes is one transaction, on the disk (WAL, ``synchronous=FULL``) before it returns. The answer to
     a question is its last row; a change of mind and an undo are further rows.
@@ -93,9 +94,9 @@ class AnswerLog:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = path
+        self.path, self._lock = path, Lock()
         with self._errors("opened"):
-            self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             with self._errors("opened"):
                 (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -175,7 +176,8 @@ class AnswerLog:
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        with self._lock:
+            self._database.close()
 
     def _add(self, query: Query, reply: str, label: str | None, confidence: float | None) -> None:
         with self._errors(f"given the answer to query {query.id}, which is not kept"):
@@ -187,7 +189,8 @@ class AnswerLog:
     @contextmanager
     def _errors(self, done: str) -> Iterator[None]:
         try:
-            yield
+            with self._lock:  # one at a time, from whichever thread
+                yield
         except sqlite3.Error as error:
             raise SessionError(
                 f"{self.path} cannot be {done}: {error}. What was acknowledged before is kept. Close other programs "

@@ -9,12 +9,14 @@ import sys
 import time
 import weakref
 import webbrowser
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import ArrayLike
 
 from ._answers import Answer
+from ._consult import Round
 from ._desk import Desk
 from ._display import Display
 from ._queries import QueryBatch
@@ -138,12 +140,13 @@ class WebOracle:
 
     def __call__(self, queries: QueryBatch) -> Iterator[Answer]:
         """Put the questions on the page at once; the answers are waited for when they are read."""
-        if self._waiting:
-            raise RuntimeError("WebOracle: it asks already, for another fit. Give each fit a WebOracle of its own.")
-        self._display.check(queries)
-        self.open()
-        self._desk.put(queries)
+        self._put(Round(queries))
         return self._replies()
+
+    def attend(self, round_: Round) -> None:
+        """Put the questions on the page, and tell each answer as it is given, before the page hears of it."""
+        self._put(round_)
+        deque(self._replies(), maxlen=0)
 
     def __enter__(self) -> Self:
         self.open()
@@ -171,6 +174,13 @@ class WebOracle:
     def close(self) -> None:
         """Tell the page that this is the end, and end the server. Asked again, the oracle opens it again."""
         self._service.stop("done")
+
+    def _put(self, round_: Round) -> None:
+        if self._waiting:
+            raise RuntimeError("WebOracle: it asks already, for another fit. Give each fit a WebOracle of its own.")
+        self._display.check(round_.queries)
+        self.open()
+        self._desk.put(round_)
 
     def _replies(self) -> Iterator[Answer]:
         failure: BaseException | None = None

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ._answers import INVALID, SKIP
 from ._desk import Desk
 from ._display import Display
+from ._log import SessionError
 from ._web_state import picture_of, state_of
 
 __all__ = ["Guard", "Page"]
@@ -151,7 +152,12 @@ class Page:
     def _acts(self) -> dict[str, Any]:
         def act(do: Any) -> Any:
             async def handle(request: Request) -> Response:
-                return do(await _body(request))
+                try:
+                    return do(await _body(request))
+                except ValueError as error:
+                    return JSONResponse({"error": str(error)}, status_code=400)
+                except SessionError as error:  # not taken: the page shows why, and the question stays
+                    return JSONResponse({"error": str(error)}, status_code=507)
 
             return handle
 
@@ -173,10 +179,7 @@ class Page:
         return self._now(200 if self.desk.undo(said.get("question", "")) else 409)
 
     def _class(self, said: dict[str, Any]) -> Response:
-        try:
-            self.desk.add_class(str(said.get("name", "")))
-        except ValueError as error:
-            return JSONResponse({"error": str(error)}, status_code=400)
+        self.desk.add_class(str(said.get("name", "")))
         return self._now()
 
     def _go(self, said: dict[str, Any]) -> Response:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sklvae.labeling import INVALID, SKIP, ConsoleOracle, OracleError, consult
+from sklvae.labeling import INVALID, SKIP, ConsoleOracle, OracleError, Round, consult
 from sklvae.labeling._console import half_blocks
 
 
@@ -99,7 +99,7 @@ def test_no_class_is_added_where_that_is_not_allowed(images, ask):
 def test_answers_before_the_end_of_the_input_are_kept(images, ask, end, raised):
     oracle, kept = ConsoleOracle(["cat"], console=Terminal("cat", "x", end=end)), []
     with pytest.raises(raised, match="after 2 answers, which are kept"):
-        consult(oracle, ask(images, range(4)), kept.append)
+        consult(oracle, Round(ask(images, range(4)), kept.append))
     assert [answer.label for answer in kept] == [answer.label for answer in oracle.answers] == ["cat", INVALID]
 
 

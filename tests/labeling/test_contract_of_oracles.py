@@ -20,6 +20,7 @@ from sklvae.labeling import (
     OracleError,
     Query,
     QueryBatch,
+    Round,
     SimulatedOracle,
     WebOracle,
     ask_clusters,
@@ -86,7 +87,7 @@ def test_answers_before_an_exception_are_kept():
 
     kept = []
     with pytest.raises(OracleError, match=r"ConnectionError: gone \(after 2 answers") as info:
-        consult(oracle, QUERIES, kept.append)
+        consult(oracle, Round(QUERIES, kept.append))
     assert [answer.label for answer in kept] == ["a", "b"]
     assert isinstance(info.value.__cause__, ConnectionError)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklvae.labeling import INVALID, SKIP, MemoizingOracle, Query, QueryBatch
+from sklvae.labeling import INVALID, SKIP, MemoizingOracle, Query, QueryBatch, Round
 from sklvae.labeling._desk import Desk, key_of
 
 
@@ -17,7 +17,7 @@ def batch(n, suggestion=None):
 @given(st.lists(st.sampled_from(["a", "b", INVALID, SKIP, "undo"]), max_size=30))
 def test_answers_and_undo_are_a_stack_of_the_round(actions):
     queries, desk, expected = batch(4), Desk(["a", "b"]), []
-    desk.put(queries)
+    desk.put(Round(queries))
     for action in actions:
         n = len(expected)
         if action == "undo":
@@ -33,7 +33,7 @@ def test_answers_and_undo_are_a_stack_of_the_round(actions):
 
 def test_what_is_about_another_question_is_refused():
     queries, desk = batch(3), Desk(["a"])
-    desk.put(queries)
+    desk.put(Round(queries))
     first, second, _ = map(key_of, queries)
     assert not desk.answer(second, "a")
     assert not desk.undo(first)
@@ -46,7 +46,7 @@ def test_what_is_about_another_question_is_refused():
 
 def test_a_round_that_is_handed_over_cannot_be_taken_back():
     queries, desk = batch(2), Desk(["a"])
-    desk.put(queries)
+    desk.put(Round(queries))
     for query in queries:
         desk.answer(key_of(query), "a")
     assert not desk.settled(review=60, tick=0)
@@ -60,7 +60,7 @@ def test_a_round_that_is_handed_over_cannot_be_taken_back():
 
 def test_the_review_ends_by_itself():
     queries, desk = batch(1), Desk(["a"])
-    desk.put(queries)
+    desk.put(Round(queries))
     desk.answer(key_of(queries[0]), "a")
     begun = time.monotonic()
     while not desk.settled(review=0.1, tick=0.01):
@@ -70,7 +70,7 @@ def test_the_review_ends_by_itself():
 
 def test_guesses_are_counted_where_a_class_was_named():
     queries, desk = batch(4, suggestion=("a", 0.7)), Desk(["b"])
-    desk.put(queries)
+    desk.put(Round(queries))
     for query, label in zip(queries, ["a", "b", SKIP, INVALID], strict=True):
         desk.answer(key_of(query), label)
     assert desk.guesses() == (1, 2)
@@ -124,7 +124,7 @@ def test_no_class_is_added_where_that_is_not_allowed():
 
 def test_the_answers_of_a_desk_are_a_memory():
     queries, desk = batch(2), Desk(["a"])
-    desk.put(queries)
+    desk.put(Round(queries))
     desk.answer(key_of(queries[0]), "a", 0.5)
     memory = MemoizingOracle(lambda queries: ["b"] * len(queries), answers=desk.answers)
     assert [(answer.label, answer.confidence) for answer in memory(queries)] == [("a", 0.5), ("b", 1.0)]

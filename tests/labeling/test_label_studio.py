@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklvae.labeling import INVALID, SKIP, LabelStudioFiles, OracleError, consult
+from sklvae.labeling import INVALID, SKIP, LabelStudioFiles, OracleError, Round, consult
 
 CLASSES = ["cat", '<dog> & "ox"']
 
@@ -152,7 +152,7 @@ def test_what_is_labeled_so_far_is_handed_over_at_the_timeout(tmp_path, images, 
     oracle.export(queries)
     write_export(tmp_path, [annotation("cat")], [annotation("cat")], [])
     with pytest.raises(OracleError, match=r"1 of 3 tasks have no annotation in .*export.json.*after 2 answers"):
-        consult(oracle, queries, kept.append)
+        consult(oracle, Round(queries, kept.append))
     assert len(kept) == 2
 
 

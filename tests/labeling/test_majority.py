@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklvae.labeling import INVALID, SKIP, Answer, MajorityOracle, OracleError, Query, QueryBatch, consult
+from sklvae.labeling import INVALID, SKIP, Answer, MajorityOracle, OracleError, Query, QueryBatch, Round, consult
 
 QUERIES = QueryBatch([Query(i, np.zeros(2), "center", None, i, 0, 0, np.array([i])) for i in range(3)])
 
@@ -66,7 +66,7 @@ def test_votes_are_kept_and_a_failure_loses_only_what_is_not_yet_combined():
 
     oracle, kept = MajorityOracle([lambda queries: ["a", "a", "a"], leaves]), []
     with pytest.raises(OracleError, match=r"ConnectionError: gone \(after 2 answers"):
-        consult(oracle, QUERIES, kept.append)
+        consult(oracle, Round(QUERIES, kept.append))
     assert [answer.label for answer in kept] == ["a", SKIP]
     assert [[vote.label for vote in votes] for votes in oracle.votes] == [["a", "a"], ["a", "b"]]
     assert [votes[1].query.id for votes in oracle.votes] == [0, 1]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from sklvae import ClusterLabelVAEClassifier
-from sklvae.labeling import INVALID, SKIP, MajorityOracle, MemoizingOracle, OracleError, WebOracle, consult
+from sklvae.labeling import INVALID, SKIP, MajorityOracle, MemoizingOracle, OracleError, Round, WebOracle, consult
 from sklvae.labeling._web import show_page
 
 CLASSES = ["cat", "dog"]
@@ -227,7 +227,7 @@ def test_a_timeout_hands_over_what_was_said(web, client, ask, images):
     person = threading.Timer(0.2, lambda: client(oracle).answer(**{"class": 1}))
     person.start()
     with pytest.raises(OracleError, match=r"TimeoutError: nobody answered on the page for 1 s \(after 1 answers"):
-        consult(oracle, queries, kept.append)
+        consult(oracle, Round(queries, kept.append))
     person.join()
     assert [answer.label for answer in kept] == ["dog"]
     assert client(oracle).state()["phase"] == "stopped"
@@ -242,7 +242,7 @@ def test_an_interrupt_hands_over_what_was_said(web, client, ask, images):
 
     threading.Timer(0.3, person).start()
     with pytest.raises(KeyboardInterrupt, match="after 1 answers, which are kept"):
-        consult(oracle, ask(images, [0, 1, 2]), kept.append)
+        consult(oracle, Round(ask(images, [0, 1, 2]), kept.append))
     assert [answer.label for answer in kept] == ["dog"]
 
 
@@ -281,7 +281,7 @@ def test_a_fit_that_breaks_off_is_repeated_without_asking_twice(web, client, ask
     oracle, queries, kept = web(CLASSES, timeout=0.5), ask(images, [0, 1, 2]), []
     threading.Timer(0.1, lambda: client(oracle).answer(**{"class": 1})).start()
     with pytest.raises(OracleError):
-        consult(oracle, queries, kept.append)
+        consult(oracle, Round(queries, kept.append))
     again = web(CLASSES)
     heard = listen(MemoizingOracle(again, answers=oracle.answers), queries)
     until(lambda: client(again).state()["question"])

@@ -59,7 +59,11 @@ function take(next) {
 function offline() {
   away = true;
   const said = pending ? " Your last answer is not saved yet; it is sent as soon as the server is back." : "";
-  at("trouble").textContent = `The program does not answer. This page goes on trying.${said}`;
+  trouble(`The program does not answer. This page goes on trying.${said}`);
+}
+
+function trouble(text) {
+  at("trouble").textContent = text;
   at("trouble").hidden = false;
 }
 
@@ -69,7 +73,9 @@ async function send(path, body) {
   busy = true;
   pending = {path, body};
   try {
-    return await post();
+    const said = await post();
+    if (said.error && path !== "class") trouble(said.error);
+    return said;
   } catch {
     offline();
     return null;
