@@ -28,7 +28,7 @@ from sklvae import (
 from sklvae.estimators._base import LatentEstimator
 from sklvae.estimators._session_folder import SessionFolder
 from sklvae.estimators._trainer import Trainer
-from sklvae.labeling import AnswerLog
+from sklvae.labeling import AnswerLog, WebOracle, _web_server  # noqa: F401
 from sklvae.training import Net
 
 X, TRUTH = make_blobs(n_samples=60, centers=3, n_features=4, random_state=0)
@@ -137,13 +137,31 @@ def fit(estimator, diary):
     return estimator.fit(X, oracle=oracle)
 
 
+def fit_by_row(estimator, diary):
+    return estimator.fit(X, oracle=lambda queries: [query.index % 3 for query in queries])
+
+
+def fit_by_page(estimator, diary):
+    """Whoever started this is in front of the page."""
+
+    def show(url):
+        diary.note("page", url, os.getpid())
+
+    with WebOracle([0, 1, 2], show=show, review=60, timeout=60) as person:
+        return estimator.fit(X, oracle=person)
+
+
+WAYS = {True: fit, False: ask_and_tell, "by row": fit_by_row, "page": fit_by_page}
+
+
 def run(request):
     diary = Diary(request["diary"])
-    watch(diary)
+    if request["by_fit"] != "page":
+        watch(diary)
     if request["kill_at"]:
         kill_at(*request["kill_at"])
     estimator = KINDS[request["kind"]](session_dir=request["session_dir"])
-    fitted = (fit if request["by_fit"] else ask_and_tell)(estimator, diary)
+    fitted = WAYS[request["by_fit"]](estimator, diary)
     np.savez(
         request["result"],
         probability=fitted.predict_proba(X),
