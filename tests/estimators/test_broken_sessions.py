@@ -5,7 +5,8 @@ import os
 import resource
 import sqlite3
 import stat
-from contextlib import contextmanager
+import subprocess
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -81,6 +82,60 @@ def test_a_checkpoint_that_a_full_disk_does_not_take_leaves_the_one_before(blobs
     again = tiny().fit(X, oracle=expert)
     assert min(query.id for batch in expert.batches for query in batch) == 4
     np.testing.assert_array_equal(again.predict_proba(X), whole)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder, and a context in which its disk is full: a tmpfs of 2 MB where one may be mounted, or else a limit."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
+    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
+
+    @contextmanager
+    def full():
+        if not mounted:
+            with no_file_longer_than(1):
+                yield
+            return
+        with suppress(OSError), open(folder / "ballast", "wb", buffering=0) as ballast:
+            while ballast.write(b"x" * 512):
+                pass
+        yield
+        (folder / "ballast").unlink()
+
+    yield folder, full
+    if mounted:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def tell_until_full(session, answer):
+    for _ in range(200):  # what is in place may still take a few
+        session.tell(answer)
+
+
+def test_a_disk_that_is_full_at_any_time_loses_nothing(blobs, tiny, truth, whole, small_disk):
+    X, y = blobs
+    folder, full = small_disk
+    with full(), pytest.raises(SessionError, match="the disk has space"):
+        LabelingSession(tiny(session_dir=folder), X)
+    kept = 0
+    while True:
+        with LabelingSession(tiny(session_dir=folder), X) as session, full(), suppress(SessionError):
+            session.ask()  # writes questions or a checkpoint, unless both were written before
+        session = LabelingSession(tiny(session_dir=folder), X)
+        queries = session.ask()
+        assert session.estimator.n_queries_ == kept
+        if not queries:
+            break
+        answer = {queries[0].id: int(y[queries[0].index])}
+        with full(), pytest.raises(SessionError, match="which is not kept"):
+            tell_until_full(session, answer)
+        session.tell(answer)
+        session.close()
+        kept += 1
+    assert kept == 8
+    np.testing.assert_array_equal(session.finish().predict_proba(X), whole)
 
 
 @pytest.mark.parametrize("length", [0, 100, -1])

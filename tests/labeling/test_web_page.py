@@ -11,7 +11,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from sklvae.labeling import INVALID, SKIP
+from sklvae.labeling import INVALID, SKIP, Round, SessionError
 
 pytestmark = pytest.mark.browser
 
@@ -318,37 +318,58 @@ def contrast(driver, element):
 PROGRAM = """
 import sys
 import numpy as np
-from sklvae.labeling import Query, QueryBatch, WebOracle
+from sklearn.linear_model import LogisticRegression
+from sklvae import ActiveLearningClassifier
+from sklvae.labeling import WebOracle
 
-X = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
-queries = QueryBatch([Query(i, x, "sample", i, i, 0, 0, np.array([i])) for i, x in enumerate(X)])
-oracle = WebOracle(["cat", "dog"], port=int(sys.argv[1]), token="a-token-for-this-test", review=0, timeout=60,
-                   show=lambda url: print(url, flush=True))
-print([answer.label for answer in oracle(queries)], flush=True)
-oracle.close()
+X = np.concatenate([np.eye(4), 5 + np.eye(4)])
+settings = {"n_rounds": 1, "batch_size": 3, "random_state": 0, "session_dir": sys.argv[1]}
+learner = ActiveLearningClassifier(LogisticRegression(), **settings)
+with WebOracle(["cat", "dog"], port=int(sys.argv[2]), token="a-token-for-this-test", review=0, timeout=60,
+               show=lambda url: print(url, flush=True)) as oracle:
+    print([answer.label for answer in learner.fit(X, oracle=oracle).answers_], flush=True)
 """
 
 
-def program(port):
-    command = [sys.executable, "-c", PROGRAM, str(port)]
+def program(session_dir, port):
+    command = [sys.executable, "-c", PROGRAM, str(session_dir), str(port)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_killed_program_and_its_successor_with_the_tab_open(chromium, until):
-    with program(0) as killed:
+def test_a_killed_program_and_its_successor_with_the_tab_open(chromium, until, tmp_path):
+    with program(tmp_path, 0) as killed:
         url = killed.stdout.readline().strip()
         me = Person(chromium, until, url)
         me.sees_question(1)
-        me.press("1")
+        me.press("1", "1")
+        me.sees_question(3)
         os.kill(killed.pid, signal.SIGKILL)
         killed.wait(20)
     until(lambda: "does not answer" in me.text("#trouble"))
-    with program(url.split(":")[2].split("/")[0]) as successor:
-        me.sees_question(1)  # the program starts anew; a session or a memory would know the first answer
+    with program(tmp_path, url.split(":")[2].split("/")[0]) as successor:
         until(lambda: not me.find("#trouble").is_displayed())
-        me.press("2", "2", "1")
-        assert successor.stdout.read().splitlines() == [url, "['dog', 'dog', 'cat']"]
+        me.sees_question(3)  # the session has what the page had acknowledged
+        me.press(Keys.BACKSPACE, "2", "1")
+        assert successor.stdout.read().splitlines() == [url, "['cat', 'dog', 'cat']"]
     me.sees("done")
+
+
+def test_an_answer_that_cannot_be_kept_is_told_and_given_again(web, ask, images, listen, person, until, monkeypatch):
+    def full(round_, query):
+        raise SessionError("the disk is full")
+
+    oracle = web(["cat", "dog"])
+    heard = listen(oracle, ask(images, range(1)))
+    me = person(oracle)
+    me.sees_question(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Round, "_take", full)
+        me.find("body").send_keys("2")
+        until(lambda: "the disk is full" in me.text("#trouble"))
+    me.sees_question(1)
+    assert oracle.answers == []
+    me.press("1")
+    assert heard.labels() == ["cat"]
 
 
 def test_an_answer_given_while_the_server_is_away_is_sent_when_it_is_back(web, ask, images, listen, person, until):
