@@ -92,7 +92,8 @@ class ActiveLearningClassifier(OracleDriven, MetaEstimatorMixin, ClassifierMixin
         predicted as a round before; both nan where there was no classifier; `seconds`, and those of them spent waiting
         for answers, `seconds_asking`.
     stopped_by_ : str or callable
-        What ended the asking: "n_rounds", "budget", "pool" (nothing is left to ask about), or a stopping rule.
+        What ended the asking: "n_rounds", "budget", "pool" (nothing is left to ask about), a stopping rule, or
+        "interrupt" (Ctrl-C while a network of ours was trained).
     embedding_ : transformer
         The fitted `embedding`, if it was needed.
     n_features_in_ : int

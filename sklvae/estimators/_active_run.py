@@ -20,7 +20,7 @@ from ._input import event_shape, input_points
 from ._propagation import N_MEMBERS, Known
 from ._run import Run
 from ._trainer import Trainer
-from ._wrapped import draws_of, seed_where_none
+from ._wrapped import draws_of, seed_where_none, was_interrupted
 
 if TYPE_CHECKING:
     from ._active_learning import ActiveLearningClassifier
@@ -109,7 +109,7 @@ class ActiveRun(Run):
 
     def interrupted(self) -> bool:
         """Whether somebody cut the last training short."""
-        return bool(getattr(getattr(self.model, "net_", None), "interrupted_", False))
+        return was_interrupted(self.model)
 
     @property
     def model(self) -> Any:
@@ -183,6 +183,8 @@ class ActiveRun(Run):
 
     def _reason_to_stop(self) -> Any:
         settings = self.settings
+        if self.model is not None and self.interrupted():
+            return "interrupt"  # what would be asked next is not what a fit in full asks
         if settings.n_rounds is not None and self.number >= settings.n_rounds:
             return "n_rounds"
         if settings.budget is not None and len(self.known.asked) >= settings.budget:

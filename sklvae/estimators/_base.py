@@ -100,6 +100,9 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         "warm_start": instance_of(bool, "a bool"),
     }
 
+    _interrupted: bool = False
+    """Whether somebody cut a phase of the last fit short."""
+
     @property
     @abstractmethod
     def _model(self) -> Any:
@@ -220,6 +223,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         check_parameters(self, self._constraints)
         self._device, rng = choose_device(self.device), check_random_state(self.random_state)
         before = dict(vars(self))
+        self._interrupted = False
         rows = check_rows(self, X, reset=True, image_shape=self.image_shape)
         if constant(rows):
             raise ValueError(
@@ -319,6 +323,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         """Train a phase; record its epochs in `history_` and its net in `net_`. `early` may stop it, see `train`."""
         seed, options = fresh_seed(rng), self._options()
         self.net_ = train(model, objective, rows, max_epochs=max_epochs, seed=seed, options=options, **early)
+        self._interrupted = self._interrupted or self.net_.interrupted_
         for epoch in self.net_.completed:
             record = {name: value for name, value in epoch.items() if name in TERMS}
             self.history_.append({"phase": phase, "epoch": len(self.history_) + 1, **record})

@@ -8,9 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 
-from .._labels import split_labels
 from ..labeling import (
     Answer,
     Oracle,
@@ -18,20 +16,15 @@ from ..labeling import (
     QueryBatch,
     Round,
     SessionError,
-    array_digest,
     consult,
-    described,
     read_answers,
 )
-from ..training import fresh_seed
 from ._persistence import require_safetensors
 from ._run import OracleDriven
+from ._session_about import about_fit
 from ._session_folder import SessionFolder
 
 __all__ = ["LabelingSession", "fit_in_session"]
-
-NOT_OF_THE_RESULT = {"session_dir", "verbose"}
-"""Parameters that do not change what a fit gives."""
 
 ROUNDING = 1e-3
 """How far the decoded center of a cluster may be from the one that was asked about, of its largest magnitude."""
@@ -114,7 +107,7 @@ class LabelingSession:
         self._stored: dict[int, Answer] = {}
         self._done = self._closed = False
         if estimator.session_dir is not None:
-            self._take_up(self._about(y, asks))
+            self._take_up(about_fit(self._run, y, asks=asks))
         self._steps = self._run.steps()
 
     def ask(self) -> QueryBatch:
@@ -235,39 +228,6 @@ class LabelingSession:
             folder.close()
             raise
         run.checkpoint = lambda: folder.save(run)
-
-    def _about(self, y: ArrayLike | None, asks: bool) -> dict[str, Any]:
-        """What the session is of: the parameters that are not the default, and the data."""
-        estimator, rows = self.estimator, self._run.rows
-        default = type(estimator)().get_params(deep=False)
-        parameters = {}
-        for name, value in clone(estimator).get_params(deep=False).items():  # fitted parts only where a clone has them
-            if name in NOT_OF_THE_RESULT:
-                continue
-            try:
-                told = described(value)
-            except ValueError as error:
-                raise ValueError(
-                    f"{type(estimator).__name__}: with session_dir, {name} must be something that can be told from "
-                    f"others, but {error}. Use a function with a name at the top of a module, a functools.partial of "
-                    "one, or an object with get_params or a full repr; or leave session_dir out."
-                ) from None
-            if told != described(default[name]):
-                parameters[name] = told
-        known = None if y is None else [part.tolist() if part.dtype.hasobject else part for part in split_labels(y)]
-        return {
-            "estimator": type(estimator).__name__,
-            "parameters": {**parameters, "asks": asks},
-            "data": {
-                "the number of samples": len(rows),
-                "the shape of a sample": list(estimator._x_shape),
-                "the dtype of X": rows.dtype.name,
-                "values of X": array_digest(rows),
-                "labels in y": described(known),
-            },
-            "clone": estimator._is_clone,
-            "seed": fresh_seed(self._run.rng) if estimator.random_state is None else None,
-        }
 
     def _advance(self) -> None:
         """Hand the answers of the batch to the fit, and train until the next."""

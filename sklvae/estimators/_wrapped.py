@@ -22,6 +22,7 @@ __all__ = [
     "seed_where_none",
     "takes_any_labels",
     "warm_start_parameter",
+    "was_interrupted",
 ]
 
 SEMI_SUPERVISED = ("sklvae", "sklearn.semi_supervised")
@@ -78,6 +79,16 @@ def _is_fitted(part: Any) -> bool:
     except NotFittedError:
         return False
     return True
+
+
+def was_interrupted(estimator: Any) -> bool:
+    """Whether somebody cut the training of a network of ours short, in any phase of its fit or of its parts."""
+    last = _last(estimator)
+    trained = [last, *(getattr(last, part) for part in getattr(last, "_parts", ()))]
+    nets = [getattr(one, "net_", None) for one in trained]
+    return any(getattr(one, "_interrupted", False) for one in trained) or any(
+        getattr(net, "interrupted_", False) for net in nets
+    )
 
 
 def gives_draws(estimator: Any) -> bool:

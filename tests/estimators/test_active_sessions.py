@@ -13,6 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
+from skorch.callbacks import Callback
 
 from sklvae import (
     INVALID,
@@ -187,6 +188,53 @@ def test_a_classifier_that_holds_code_is_kept_and_one_that_holds_no_data_is_fitt
 
 def doubled(x):
     return 2 * x
+
+
+class CtrlC(Callback):
+    """Breaks one training off; which one is no parameter."""
+
+    left = None
+
+    def on_train_begin(self, net, **kwargs):
+        CtrlC.left = None if CtrlC.left is None else CtrlC.left - 1
+
+    def on_batch_end(self, net, **kwargs):
+        if CtrlC.left == 0:
+            CtrlC.left = None
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        active(M2Classifier(**SMALL, callbacks=[CtrlC()])),  # its fit has three phases
+        active(VAETransferClassifier(**SMALL, callbacks=[CtrlC()])),
+        lambda **more: VAALClassifier(**VAAL, callbacks=[CtrlC()], **more),
+    ],
+    ids=["m2", "transfer", "vaal"],
+)
+@pytest.mark.parametrize("phase", [1, 2])
+def test_a_round_that_was_interrupted_is_trained_again_in_full(make, phase, blobs, truth, tmp_path, assert_same_fit):
+    X, y = blobs
+    whole = make().fit(X, oracle=truth(y))
+    CtrlC.left = phase
+    with pytest.warns(UserWarning, match="was interrupted after"):
+        broken_off = make(session_dir=tmp_path).fit(X, oracle=truth(y))
+    assert CtrlC.left is None
+    assert broken_off.stopped_by_ == "interrupt"
+    assert broken_off.n_queries_ == (8 if make().__class__ is VAALClassifier and phase == 2 else 4)
+    expert = truth(y)
+    assert_same_fit(make(session_dir=tmp_path).fit(X, oracle=expert), whole, X)
+    assert broken_off.n_queries_ + sum(map(len, expert.batches)) == 12
+
+
+@pytest.mark.parametrize("name", ["forest", "vaal"])
+def test_without_a_seed_the_session_keeps_the_one_it_drew(name, blobs, truth, tmp_path, nobody, assert_same_fit):
+    X, y = blobs
+    first = MAKES[name](session_dir=tmp_path).set_params(random_state=None).fit(X, oracle=truth(y))
+    next(tmp_path.rglob("checkpoint.safetensors")).unlink()
+    again = MAKES[name](session_dir=tmp_path).set_params(random_state=None).fit(X, oracle=nobody)
+    assert_same_fit(first, again, X)
 
 
 def test_rounds_without_two_classes_are_asked_again_from_the_log(blobs, tmp_path, nobody):

@@ -6,6 +6,7 @@ import resource
 import sqlite3
 import stat
 import subprocess
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -197,6 +198,38 @@ def test_a_session_is_held_by_one_at_a_time(blobs, tiny):
         with pytest.raises(SessionError, match=r"is in use by another fit or LabelingSession, in this process or"):
             LabelingSession(tiny(), X)
         session.tell({0: 1})  # the one that has it goes on
+    LabelingSession(tiny(), X).close()
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    connection.execute("BEGIN EXCLUSIVE")
+except sqlite3.OperationalError as error:
+    print(error, flush=True)
+else:
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_another_process_is_refused_and_a_dead_one_is_not_waited_for(blobs, tiny, tmp_path):
+    X, _ = blobs
+
+    def other():
+        command = [sys.executable, "-c", HOLD, next(tmp_path.rglob("lock"))]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    with LabelingSession(tiny(), X) as session:
+        session.ask()
+        with other() as process:
+            assert "locked" in process.stdout.readline()
+    with other() as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(SessionError, match="is in use by another fit"):
+            LabelingSession(tiny(), X)
+        process.kill()
     LabelingSession(tiny(), X).close()
 
 
