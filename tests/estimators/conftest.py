@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_blobs
+from sklearn.linear_model import LogisticRegression
 
-from sklvae import ClusterLabelVAEClassifier
+from sklvae import ActiveLearningClassifier, ClusterLabelVAEClassifier
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +78,26 @@ def assert_same_fit():
         assert said[0] == said[1] if order else sorted(said[0], key=str) == sorted(said[1], key=str)
 
     return compare
+
+
+@pytest.fixture
+def learner():
+    """Make an active learner, by default around a logistic regression."""
+
+    def make(estimator=None, **parameters):
+        defaults = {"batch_size": 4, "n_rounds": 3, "random_state": 0}
+        estimator = LogisticRegression() if estimator is None else estimator
+        return ActiveLearningClassifier(estimator, **{**defaults, **parameters})
+
+    return make
+
+
+@pytest.fixture
+def tiny():
+    """Make a classifier that is fitted at once."""
+
+    def make(**parameters):
+        defaults = {"n_clusters": 4, "n_rounds": 2, "budget": 9, "max_epochs": 2, "hidden_units": (8,), "n_latent": 3}
+        return ClusterLabelVAEClassifier(**{**defaults, "random_state": 0, **parameters})
+
+    return make

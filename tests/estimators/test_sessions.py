@@ -1,14 +1,9 @@
-"""Ask and tell, and what a session leaves in its folder."""
+"""Ask and tell, and fits that broke off."""
 
 import datetime
-import pickle
-from functools import partial
 
 import numpy as np
 import pytest
-from sklearn.base import clone
-from sklearn.cluster import KMeans
-from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
 from sklvae import (
@@ -20,21 +15,7 @@ from sklvae import (
     M2Classifier,
 )
 from sklvae.estimators._session import _same
-from sklvae.labeling import Answer, OracleError, Query, SimulatedOracle
-from sklvae.model_selection import SemiSupervisedSplit, masked_scorer
-
-RESULTS = ("classes_", "labels_", "label_confidence_")
-
-
-@pytest.fixture
-def tiny():
-    """Make a classifier that is fitted at once."""
-
-    def make(**parameters):
-        defaults = {"n_clusters": 4, "n_rounds": 2, "budget": 9, "max_epochs": 2, "hidden_units": (8,), "n_latent": 3}
-        return ClusterLabelVAEClassifier(**{**defaults, "random_state": 0, **parameters})
-
-    return make
+from sklvae.labeling import Answer, OracleError, Query
 
 
 @pytest.fixture
@@ -44,20 +25,6 @@ def tiny_slots():
         return GMDGMClassifier(**{**defaults, "random_state": 0, **parameters})
 
     return make
-
-
-def nobody(queries):
-    raise AssertionError(f"asked about {[query.id for query in queries]}")
-
-
-def assert_same_fit(one, other, X):
-    for name in RESULTS:
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
-    losses = [[epoch["train_loss"] for epoch in estimator.history_] for estimator in (one, other)]
-    assert losses[0] == losses[1]
-    said = [[(a.query.id, a.label, a.confidence) for a in estimator.answers_] for estimator in (one, other)]
-    assert said[0] == said[1]
 
 
 def mixed(y):
@@ -73,7 +40,7 @@ def mixed(y):
 
 @pytest.mark.parametrize("propagation", ["graph", "cluster"])
 @pytest.mark.parametrize("in_folder", [False, True])
-def test_answers_in_any_order_give_the_fit_of_an_oracle(propagation, in_folder, blobs, tiny, tmp_path):
+def test_answers_in_any_order_give_the_fit_of_an_oracle(propagation, in_folder, blobs, tiny, tmp_path, assert_same_fit):
     X, y = blobs
     answer = mixed(y)
     whole = tiny(propagation=propagation).fit(X, oracle=lambda queries: [answer(query) for query in queries])
@@ -86,7 +53,7 @@ def test_answers_in_any_order_give_the_fit_of_an_oracle(propagation, in_folder, 
     assert_same_fit(whole, part_by_part, X)
 
 
-def test_found_slots_are_asked_about_in_a_session(blobs, tiny_slots, tmp_path):
+def test_found_slots_are_asked_about_in_a_session(blobs, tiny_slots, tmp_path, assert_same_fit, nobody):
     X, y = blobs
     known = np.where((y == 0) & (np.arange(len(y)) < 60), 0, -1)
     model = tiny_slots(session_dir=tmp_path)
@@ -103,7 +70,7 @@ def test_found_slots_are_asked_about_in_a_session(blobs, tiny_slots, tmp_path):
     assert_same_fit(again, model, X)
 
 
-def test_every_way_of_telling_names_the_same_queries(blobs, tiny):
+def test_every_way_of_telling_names_the_same_queries(blobs, tiny, assert_same_fit):
     X, y = blobs
 
     def by_id(queries):
@@ -213,7 +180,7 @@ def test_nothing_is_told_before_something_is_asked(blobs, tiny):
         session.tell({0: 1})
 
 
-def test_the_estimators_with_sessions_are_named_to_others(blobs):
+def test_the_estimators_with_sessions_are_named_to_others(blobs, nobody):
     with pytest.raises(ValueError, match=r"M2Classifier asks nobody, so it has no sessions\. Use ClusterLabelVAECl"):
         LabelingSession(M2Classifier(), blobs[0])
 
@@ -233,7 +200,7 @@ class CtrlC(Callback):
 
 
 @pytest.mark.parametrize("propagation", ["graph", "cluster"])
-def test_a_fit_that_broke_off_goes_on_where_it_was(propagation, blobs, tiny, tmp_path):
+def test_a_fit_that_broke_off_goes_on_where_it_was(propagation, blobs, tiny, tmp_path, assert_same_fit):
     X, y = blobs
     answer, asked = mixed(y), []
     whole = tiny(propagation=propagation).fit(X, oracle=lambda queries: [answer(query) for query in queries])
@@ -256,14 +223,16 @@ def test_a_fit_that_broke_off_goes_on_where_it_was(propagation, blobs, tiny, tmp
     assert_same_fit(whole, estimator, X)
 
 
-def test_a_finished_fit_trains_and_asks_nothing_again(blobs, tiny, truth, tmp_path, monkeypatch):
+def test_a_finished_fit_trains_and_asks_nothing_again(
+    blobs, tiny, truth, tmp_path, monkeypatch, assert_same_fit, nobody
+):
     X, y = blobs
     done = tiny(session_dir=tmp_path).fit(X, oracle=truth(y))
     monkeypatch.setattr(ClusterLabelVAEClassifier, "_train", lambda *args, **kwargs: pytest.fail("trained again"))
     assert_same_fit(tiny(session_dir=str(tmp_path)).fit(X, oracle=nobody), done, X)
 
 
-def test_a_phase_that_was_interrupted_is_trained_again_in_full(blobs, tiny, truth, tmp_path):
+def test_a_phase_that_was_interrupted_is_trained_again_in_full(blobs, tiny, truth, tmp_path, assert_same_fit):
     X, y = blobs
     whole = tiny(callbacks=[CtrlC()]).fit(X, oracle=truth(y))
     CtrlC.left = 2
@@ -275,7 +244,7 @@ def test_a_phase_that_was_interrupted_is_trained_again_in_full(blobs, tiny, trut
     assert_same_fit(whole, resumed, X)
 
 
-def test_labels_alone_are_kept_in_a_session_too(blobs, tiny, tmp_path, monkeypatch):
+def test_labels_alone_are_kept_in_a_session_too(blobs, tiny, tmp_path, monkeypatch, assert_same_fit):
     X, y = blobs
     some = np.where(np.arange(len(y)) % 10 == 0, y, -1)
     first = tiny(session_dir=tmp_path).fit(X, some)
@@ -284,7 +253,7 @@ def test_labels_alone_are_kept_in_a_session_too(blobs, tiny, tmp_path, monkeypat
     assert_same_fit(tiny(session_dir=tmp_path).fit(X, some), first, X)
 
 
-def test_without_a_seed_the_session_keeps_the_one_it_drew(blobs, tiny, truth, tmp_path):
+def test_without_a_seed_the_session_keeps_the_one_it_drew(blobs, tiny, truth, tmp_path, assert_same_fit, nobody):
     X, y = blobs
     first = tiny(random_state=None, session_dir=tmp_path).fit(X, oracle=truth(y))
     next(tmp_path.rglob("checkpoint.safetensors")).unlink()
@@ -292,7 +261,7 @@ def test_without_a_seed_the_session_keeps_the_one_it_drew(blobs, tiny, truth, tm
     assert_same_fit(first, again, X)
 
 
-def test_a_generator_moves_on_when_the_fit_is_done_and_not_before(blobs, tiny, truth, tmp_path):
+def test_a_generator_moves_on_when_the_fit_is_done_and_not_before(blobs, tiny, truth, tmp_path, assert_same_fit):
     X, y = blobs
     plain, kept = np.random.RandomState(3), np.random.RandomState(3)
     whole = tiny(random_state=plain).fit(X, oracle=truth(y))
@@ -327,42 +296,6 @@ def test_queries_that_were_asked_come_back_as_they_were(digits, tiny, tmp_path):
         np.testing.assert_array_equal(one.members, other.members)
 
 
-def test_another_configuration_has_a_session_of_its_own(blobs, tiny, truth, tmp_path):
-    X, y = blobs
-    for parameters in ({}, {"gamma": 7.0}, {"clusterer": KMeans(n_init=2)}, {"clusterer": KMeans(n_init=3)}):
-        expert = truth(y)
-        tiny(session_dir=tmp_path, **parameters).fit(X, oracle=expert)
-        assert expert.batches
-    assert len(list(tmp_path.iterdir())) == 4
-    tiny(session_dir=tmp_path, verbose=False).fit(X, oracle=nobody)
-
-
-def fading(distance, a):
-    """A confidence that falls with the distance."""
-    return np.exp(-a * distance)
-
-
-def test_a_confidence_with_other_arguments_has_a_session_of_its_own(blobs, tiny, truth, tmp_path):
-    X, y = blobs
-    fits = []
-    for a in (0.1, 5.0):
-        estimator = tiny(session_dir=tmp_path, propagation="cluster", confidence=partial(fading, a=a))
-        expert = truth(y)
-        fits.append(estimator.fit(X, oracle=expert).label_confidence_)
-        assert expert.batches
-    assert fits[0].mean() > fits[1].mean()
-    tiny(session_dir=tmp_path, propagation="cluster", confidence=partial(fading, a=0.1)).fit(X, oracle=nobody)
-
-
-def test_a_function_without_a_name_of_its_own_has_no_session(blobs, tiny, tmp_path):
-    nameless = {"propagation": "cluster", "confidence": lambda distance: np.exp(-distance)}
-    with pytest.raises(ValueError, match=r"with session_dir, confidence must be .* or leave session_dir out"):
-        tiny(session_dir=tmp_path, **nameless).fit(blobs[0], oracle=nobody)
-    assert not list(tmp_path.iterdir())
-    with LabelingSession(tiny(**nameless), blobs[0]) as session:
-        assert session.ask()
-
-
 @pytest.mark.parametrize(
     ("asked", "near", "far"),
     [
@@ -380,74 +313,3 @@ def test_a_center_is_the_one_that_was_asked_about_but_for_rounding(asked, near, 
     assert _same(query(asked), query(asked))
     assert _same(query(near), query(asked))
     assert not _same(query(far), query(asked))
-
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        (lambda X, y: (X[:-1], y[:-1]), "the number of samples is 119, there 120"),
-        (lambda X, y: (X[:, :-1], y), r"the shape of a sample is \[4\], there \[5\]"),
-        (lambda X, y: (X.astype(np.float32), y), "the dtype of X is float32, there float64"),
-        (lambda X, y: (X[::-1], y), r"other data: values of X differ\. Fit with the data of that session"),
-        (lambda X, y: (X, np.where(np.arange(len(y)) == 3, -1, y)), "other data: labels in y differ"),
-        (lambda X, y: (X, None), "labels in y differ"),
-    ],
-)
-def test_other_data_for_a_session_are_an_error_that_says_what_differs(change, match, blobs, tiny, truth, tmp_path):
-    X, y = blobs
-    known = np.where(np.arange(len(y)) % 20 == 3, y, -1)
-    tiny(session_dir=tmp_path).fit(X, known, oracle=truth(y))
-    other_X, other_y = change(X, known)
-    with pytest.raises(ValueError, match=match):
-        tiny(session_dir=tmp_path).fit(other_X, other_y, oracle=nobody)
-
-
-def test_the_fits_of_a_search_do_not_collide_and_are_taken_up_again(blobs, tiny, tmp_path):
-    X, y = blobs
-    asked, expert = [], SimulatedOracle(X, y)
-
-    def oracle(queries):
-        asked.extend(queries)
-        return expert(queries)
-
-    y_some = np.where(np.arange(len(y)) % 20, -1, y)
-    options = {
-        "cv": SemiSupervisedSplit(n_splits=2, random_state=0),
-        "scoring": masked_scorer("accuracy"),
-        "error_score": "raise",
-    }
-    search = GridSearchCV(tiny(session_dir=tmp_path), {"decay": [0.1, 0.2]}, **options)
-    first = search.fit(X, y_some, oracle=oracle)
-    assert len(list(tmp_path.iterdir())) == 5  # two options, two folds, and the best once more
-    n_asked = len(asked)
-    again = clone(search).fit(X, y_some, oracle=oracle)
-    assert len(asked) == n_asked
-    np.testing.assert_array_equal(first.cv_results_["mean_test_score"], again.cv_results_["mean_test_score"])
-
-
-def test_clones_may_be_at_work_at_the_same_time(blobs, tiny, tmp_path):
-    X, _ = blobs
-    estimator = tiny(session_dir=tmp_path)
-    with LabelingSession(clone(estimator), X[:60]) as one, LabelingSession(clone(estimator), X[60:]) as other:
-        assert len(one.ask()) == len(other.ask()) == 4
-
-
-def test_an_estimator_with_a_session_is_cloned_pickled_and_saved(blobs, tiny, truth, tmp_path):
-    X, y = blobs
-    fitted = tiny(session_dir=tmp_path / "sessions").fit(X, oracle=truth(y))
-    assert clone(fitted).get_params() == fitted.get_params()
-    assert_same_fit(pickle.loads(pickle.dumps(fitted)), fitted, X)
-    for estimator in (fitted, clone(fitted).fit(X, oracle=nobody)):
-        estimator.save(tmp_path / "saved")
-        loaded = ClusterLabelVAEClassifier.load(tmp_path / "saved")
-        assert loaded.session_dir is None
-        assert_same_fit(loaded, fitted, X)
-
-
-def test_a_session_starts_from_the_beginning(blobs, tiny, tmp_path):
-    with pytest.raises(ValueError, match=r"got session_dir and warm_start=True\. Use warm_start=False"):
-        tiny(session_dir=tmp_path, warm_start=True).fit(*blobs)
-    with pytest.raises(ValueError, match="session_dir must be None or a path, got 3"):
-        tiny(session_dir=3).fit(*blobs)
-    with pytest.raises(ValueError, match="oracle must be callable, got 'me'"):
-        tiny(session_dir=tmp_path).fit(blobs[0], oracle="me")
