@@ -40,8 +40,8 @@ class ConsoleOracle:
     percentage after it; ``+ name`` adds a class; ``=`` agrees with the model's guess; ``x`` is no valid class; an
     empty line skips; ``u`` takes the last answer back, as long as the round is not handed over. Where the name of a
     class is a number, numbers are names only. Where a class is named as a command is, as ``x``, the line means the
-    class, and the command is ``!x``. At an interrupt (Ctrl-C) or the end of the input (Ctrl-D), the answers of the
-    round are handed over before the exception.
+    class, and the command is ``!x``. An answer is kept before the next question: an interrupt (Ctrl-C) or the end of
+    the input (Ctrl-D) costs none, and with `session_dir` a kill does not either.
 
     Parameters
     ----------

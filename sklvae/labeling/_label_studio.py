@@ -43,7 +43,7 @@ class LabelStudioFiles:
     combined as by `MajorityOracle`.
 
     Tasks are told by what they show: a fit that is repeated with the same `random_state` reads the exports that
-    are there and asks only what is new.
+    are there and asks only what is new. A fit keeps what an export has so far, and what a later one says otherwise.
 
     Parameters
     ----------

@@ -41,8 +41,9 @@ class WebOracle:
 
     The page shows each question with the real rows near it, takes a class, how sure the person is, "no valid class"
     or a skip, by mouse, touch or keyboard, and lets the last answers of a round be taken back. Answers are in
-    `answers` from the moment they are given, also those of a round that breaks off. On an interrupt or a timeout the
-    answers of the round are handed over before the exception.
+    `answers`, and in `answers_` of the estimator, from the moment they are given, also those of a round that breaks off;
+    with `session_dir` they are on the disk before the page acknowledges them, and a fit that is taken up shows those of
+    its round.
 
     The server listens on 127.0.0.1 only and answers nobody without the random token in the address, no other site
     and no other host name. It ends with `close`, at the end of a ``with`` block, or with the oracle itself.
