@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -304,6 +305,22 @@ class LabelingSession:
             self._forget,
             said=self._told.values(),
             before=self._before,
+            classes=self.estimator.classes,
+            kinds=self._run.kinds,
+            part=None if self._folder is None else self._part,
+        )
+
+    def _part(self, number: int) -> Round:
+        """The present batch for one of several people, whose votes are kept beside the answers."""
+        assert self._folder is not None
+        log, asked = self._folder.log, {query.id for query in self._batch}
+        votes = log.answers(number)
+        return Round(
+            self._batch,
+            partial(log.tell, voter=number),
+            partial(log.undo, voter=number),
+            said=[vote for query, vote in votes.items() if query in asked],
+            before=[vote for query, vote in votes.items() if query not in asked],
             classes=self.estimator.classes,
             kinds=self._run.kinds,
         )

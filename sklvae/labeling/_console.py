@@ -97,9 +97,10 @@ class ConsoleOracle:
         self._display.check(queries)
         return self._replies(Round(queries))
 
-    def attend(self, round_: Round) -> None:
+    def attend(self, round_: Round) -> Iterator[None]:
         """Ask, and tell each answer as it is given."""
         self._display.check(round_.queries)
+        yield  # others who are asked the same see their questions before this one takes the terminal
         deque(self._replies(round_), maxlen=0)
 
     @property

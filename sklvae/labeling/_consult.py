@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
+from contextlib import closing, contextmanager
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -12,7 +13,7 @@ from ._answers import Answer, Oracle, OracleError, _WrongReply, read_answers
 from ._log import SessionError
 from ._queries import Query, QueryBatch
 
-__all__ = ["Round", "consult"]
+__all__ = ["Round", "consult", "conversation"]
 
 
 class _Failed(Exception):
@@ -23,7 +24,8 @@ class Round:
     """The questions of one batch, the answers to them that stand, and the place where answers are kept.
 
     An oracle with a method ``attend(round)`` is given this instead of the questions. It tells each answer as it comes,
-    and may take it back; it returns when nothing is open. What `tell` and `undo` have returned from is kept.
+    and may take it back; it returns when nothing is open. It may be a generator, and yield while it waits. What `tell`
+    and `undo` have returned from is kept.
 
     Parameters
     ----------
@@ -41,6 +43,8 @@ class Round:
         The only labels allowed.
     kinds : set of str, default=empty
         Kinds of the labels known already.
+    part : callable, optional
+        Makes the round of one of several people, by number, where what they say is a vote, and kept as such.
 
     Attributes
     ----------
@@ -70,10 +74,12 @@ class Round:
         before: Sequence[Answer] = (),
         classes: ArrayLike | None = None,
         kinds: Set[str] = frozenset(),
+        part: Callable[[int], Round] | None = None,
     ) -> None:
         self.queries, self.before = queries, tuple(before)
         self.said = {answer.query.id: answer for answer in said if answer.query is not None}
         self._keep, self._forget, self._classes, self._kinds = keep, forget, classes, kinds
+        self._part = part
 
     @property
     def open(self) -> QueryBatch:
@@ -103,6 +109,18 @@ class Round:
         """Take the answer to a question back: it is open again."""
         self._forget(query)
         del self.said[query.id]
+
+    def settle(self, query: Query, answer: Answer) -> None:
+        """Tell an answer unless it stands already."""
+        standing = self.said.get(query.id)
+        if standing is None or (standing.label, standing.confidence) != (answer.label, answer.confidence):
+            self.tell(query, answer.label, answer.confidence)
+
+    def part(self, number: int) -> Round:
+        """The same questions for one of several people, whose answers are votes."""
+        if self._part is not None:
+            return self._part(number)
+        return Round(self.queries, classes=self._classes, kinds=self._kinds)
 
     def read(self, reply: Any, queries: QueryBatch) -> Iterator[Answer]:
         """Check a reply to some of the questions."""
@@ -144,12 +162,8 @@ def consult(oracle: Oracle, round_: Round) -> None:
         If an answer could not be written.
     """
     try:
-        if hasattr(oracle, "attend"):
-            with _failures():
-                oracle.attend(round_)
-                _check_all_answered(round_)
-        else:
-            round_.hear(_called(oracle, round_.open))
+        with _failures(), closing(conversation(oracle, round_)) as steps:
+            deque(steps, maxlen=0)
     except _Failed as failed:
         cause = failed.__cause__
         where = f"after {round_.n_kept} answers, which are kept in answers_"
@@ -164,22 +178,27 @@ def consult(oracle: Oracle, round_: Round) -> None:
         raise ValueError(f"{error} The {round_.n_kept} answers before it are kept in answers_.") from error
 
 
+def conversation(oracle: Oracle, round_: Round) -> Generator[None]:
+    """Have an oracle answer what is open in a round; yields while it waits."""
+    if hasattr(oracle, "attend"):
+        yield from oracle.attend(round_) or ()
+    else:
+        round_.hear(_called(oracle, round_.open))
+    if left := round_.open:
+        raise _WrongReply(
+            f"The oracle must give one answer per query, {len(round_.queries)} in all, but query {left[0].id} has none."
+        )
+
+
 @contextmanager
 def _failures() -> Iterator[None]:
     """Mark what the oracle itself raises."""
     try:
         yield
-    except (_WrongReply, SessionError):
+    except (_WrongReply, SessionError, _Failed):
         raise
     except (Exception, KeyboardInterrupt) as error:
         raise _Failed from error
-
-
-def _check_all_answered(round_: Round) -> None:
-    if left := round_.open:
-        raise _WrongReply(
-            f"The oracle must give one answer per query, {len(round_.queries)} in all, but query {left[0].id} has none."
-        )
 
 
 def _called(oracle: Oracle, queries: QueryBatch) -> Any:

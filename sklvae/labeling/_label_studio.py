@@ -143,15 +143,15 @@ class LabelStudioFiles:
                 raise self._incomplete(path, keys, answers)
             yield answers[key]
 
-    def attend(self, round_: Round) -> None:
+    def attend(self, round_: Round) -> Iterator[None]:
         """Write the round, and tell the answers of each export that comes, until one is complete."""
         folder, keys = self._written(round_.queries), [key_of(query) for query in round_.queries]
         answers: dict[str, Answer] = {}
         for answers in self._exports(folder / "export.json", keys):
             for query, key in zip(round_.queries, keys, strict=True):
-                said, standing = answers.get(key), round_.said.get(query.id)
-                if said is not None and (standing is None or _differ(said, standing)):
-                    round_.tell(query, said.label, said.confidence)
+                if key in answers:
+                    round_.settle(query, answers[key])
+            yield
         if round_.open:
             raise self._incomplete(folder / "export.json", keys, answers)
 
@@ -250,10 +250,6 @@ def _choices(view: ElementTree.Element, name: str, shown: str, values: Sequence[
     choices = ElementTree.SubElement(view, "Choices", fixed)
     for value in values:
         ElementTree.SubElement(choices, "Choice", value=value)
-
-
-def _differ(one: Answer, other: Answer) -> bool:
-    return (one.label, one.confidence) != (other.label, other.confidence)
 
 
 def _keys(folder: Path) -> list[str] | None:

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS answer (
     reply TEXT NOT NULL CHECK (reply IN ('label', 'invalid', 'skip', 'undone')),
     label TEXT,
     confidence REAL,
+    voter INTEGER,
     told_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
 PRAGMA user_version = {VERSION};
@@ -51,6 +52,9 @@ PRAGMA user_version = {VERSION};
 INSERT_QUESTION = """
 INSERT INTO question (id, round, cluster, level, kind, row, suggestion, x, members) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+INSERT_ANSWER = "INSERT INTO answer (question, reply, label, confidence, voter) VALUES (?, ?, ?, ?, ?)"
+SELECT_ANSWERS = "SELECT question, reply, label, confidence FROM answer WHERE voter IS ? ORDER BY number"
 
 REPLIES = {"invalid": INVALID, "skip": SKIP}
 
@@ -136,8 +140,8 @@ class AnswerLog:
             for number, x, kind, row, cluster, level, round_, members, text in rows
         }
 
-    def tell(self, answer: Answer) -> None:
-        """Add an answer.
+    def tell(self, answer: Answer, voter: int | None = None) -> None:
+        """Add an answer, or the vote of one of several people.
 
         Raises
         ------
@@ -153,17 +157,17 @@ class AnswerLog:
                 f"The answer to query {answer.query.id} must be a string, a number or a boolean to be kept in a "
                 f"session, got {answer.label!r}."
             )
-        self._add(answer.query, reply, _json(answer.label) if answer.is_label else None, answer.confidence)
+        self._add(answer.query, reply, _json(answer.label) if answer.is_label else None, answer.confidence, voter)
 
-    def undo(self, query: Query) -> None:
-        """Take the answer to a question back: it is open again."""
-        self._add(query, "undone", None, None)
+    def undo(self, query: Query, voter: int | None = None) -> None:
+        """Take the answer to a question, or a vote, back: it is open again."""
+        self._add(query, "undone", None, None, voter)
 
-    def answers(self) -> dict[int, Answer]:
-        """The answers that stand, by the id of their question, in the order they were told."""
+    def answers(self, voter: int | None = None) -> dict[int, Answer]:
+        """The answers, or the votes, that stand, by the id of their question, in the order they were told."""
         questions = self.questions()
         with self._errors("read"):
-            rows = self._database.execute("SELECT question, reply, label, confidence FROM answer ORDER BY number")
+            rows = self._database.execute(SELECT_ANSWERS, (voter,))
             last: dict[int, tuple[Any, ...]] = {}
             for question, *rest in rows:
                 last.pop(question, None)  # the last answer stands last
@@ -179,12 +183,9 @@ class AnswerLog:
         with self._lock:
             self._database.close()
 
-    def _add(self, query: Query, reply: str, label: str | None, confidence: float | None) -> None:
+    def _add(self, query: Query, reply: str, *rest: Any) -> None:
         with self._errors(f"given the answer to query {query.id}, which is not kept"):
-            self._database.execute(
-                "INSERT INTO answer (question, reply, label, confidence) VALUES (?, ?, ?, ?)",
-                (query.id, reply, label, confidence),
-            )
+            self._database.execute(INSERT_ANSWER, (query.id, reply, *rest))
 
     @contextmanager
     def _errors(self, done: str) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ._answers import SKIP, Answer, Oracle, _WrongReply, read_answers
+from ._consult import Round, conversation
 from ._queries import QueryBatch
 
 __all__ = ["MajorityOracle", "majority"]
@@ -19,7 +20,8 @@ class MajorityOracle:
     like any other, SKIP is none. A tie, and questions that all skip, are SKIP.
 
     All oracles get their questions before the first answer is read, so that people in front of several
-    `WebOracle` pages work at the same time.
+    `WebOracle` pages work at the same time. In a fit with `session_dir` each vote is kept as it is given; after a
+    restart, nobody is asked again what they have voted on.
 
     Parameters
     ----------
@@ -57,6 +59,24 @@ class MajorityOracle:
         replies = [oracle(queries) for oracle in self.oracles]
         return self._combined([_read(number, reply, queries) for number, reply in enumerate(replies)])
 
+    def attend(self, round_: Round) -> Iterator[None]:
+        """Have everybody answer, and tell what they agree on of each question that all have answered."""
+        parts = [round_.part(number) for number in range(len(self.oracles))]
+        talks = [conversation(oracle, part) for oracle, part in zip(self.oracles, parts, strict=True)]
+        waiting = [number for number, part in enumerate(parts) if part.open]
+        try:
+            while waiting:
+                waiting = [number for number in waiting if _goes_on(number, talks[number])]
+                yield
+        finally:
+            for talk in talks:
+                talk.close()
+            for query in round_.queries:
+                votes = tuple(part.said[query.id] for part in parts if query.id in part.said)
+                if len(votes) == len(parts):
+                    self.votes.append(votes)
+                    round_.settle(query, majority(votes))
+
     def _combined(self, readers: list[Iterator[Answer]]) -> Iterator[Answer]:
         for votes in zip(*readers, strict=True):
             self.votes.append(votes)
@@ -74,6 +94,16 @@ def majority(votes: Sequence[Answer]) -> Answer:
     if len(winners) != 1:
         return Answer(SKIP)
     return Answer(winners[0], most / sum(vote.label is not SKIP for vote in votes))
+
+
+def _goes_on(number: int, talk: Iterator[None]) -> bool:
+    try:
+        next(talk)
+    except StopIteration:
+        return False
+    except _WrongReply as error:
+        raise _WrongReply(f"MajorityOracle, oracle {number}: {error}") from error
+    return True
 
 
 def _read(number: int, reply: Any, queries: QueryBatch) -> Iterator[Answer]:

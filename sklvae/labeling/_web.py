@@ -10,7 +10,8 @@ import time
 import weakref
 import webbrowser
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import ArrayLike
@@ -41,9 +42,9 @@ class WebOracle:
 
     The page shows each question with the real rows near it, takes a class, how sure the person is, "no valid class"
     or a skip, by mouse, touch or keyboard, and lets the last answers of a round be taken back. Answers are in
-    `answers`, and in `answers_` of the estimator, from the moment they are given, also those of a round that breaks off;
-    with `session_dir` they are on the disk before the page acknowledges them, and a fit that is taken up shows those of
-    its round.
+    `answers`, and in `answers_` of the estimator, from the moment they are given, also those of a round that breaks
+    off; with `session_dir` they are on the disk before the page acknowledges them, and a fit that is taken up shows
+    those of its round.
 
     The server listens on 127.0.0.1 only and answers nobody without the random token in the address, no other site
     and no other host name. It ends with `close`, at the end of a ``with`` block, or with the oracle itself.
@@ -137,6 +138,7 @@ class WebOracle:
         token = token or secrets.token_urlsafe(24)
         self._service = _Service(Page(self._desk, self._display, token, budget, review), token, port)
         self._waiting = False
+        self._handed_over: list[Answer] = []
         weakref.finalize(self, self._service.stop, "done")
 
     def __call__(self, queries: QueryBatch) -> Iterator[Answer]:
@@ -144,10 +146,10 @@ class WebOracle:
         self._put(Round(queries))
         return self._replies()
 
-    def attend(self, round_: Round) -> None:
+    def attend(self, round_: Round) -> Iterator[None]:
         """Put the questions on the page, and tell each answer as it is given, before the page hears of it."""
         self._put(round_)
-        deque(self._replies(), maxlen=0)
+        yield from self._waited()
 
     def __enter__(self) -> Self:
         self.open()
@@ -185,7 +187,18 @@ class WebOracle:
 
     def _replies(self) -> Iterator[Answer]:
         failure: BaseException | None = None
-        self._waiting = True
+        try:
+            with closing(self._waited()) as waited:
+                deque(waited, maxlen=0)
+        except BaseException as error:  # an interrupt, too: what was answered is handed over first
+            failure = error
+        yield from self._handed_over
+        if failure is not None:
+            raise failure
+
+    def _waited(self) -> Generator[None]:
+        """Wait until the round is answered and reviewed; then nothing of it can be taken back."""
+        stopped, self._waiting = True, True
         try:
             while not self._desk.settled(self.review, TICK):
                 if self._service.url is None:
@@ -194,13 +207,11 @@ class WebOracle:
                 quiet = time.monotonic() - self._desk.active
                 if self._desk.phase == "asking" and quiet > self.timeout:
                     raise TimeoutError(f"nobody answered on the page for {self.timeout:g} s")
-        except BaseException as error:  # an interrupt, too: what was answered is handed over first
-            failure = error
+                yield
+            stopped = False
         finally:
             self._waiting = False
-        yield from self._desk.hand_over(stopped=failure is not None)
-        if failure is not None:
-            raise failure
+            self._handed_over = self._desk.hand_over(stopped)
 
 
 class _Service:

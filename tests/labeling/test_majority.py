@@ -1,11 +1,25 @@
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
-from sklvae.labeling import INVALID, SKIP, Answer, MajorityOracle, OracleError, Query, QueryBatch, Round, consult
+from sklvae import ActiveLearningClassifier
+from sklvae.labeling import (
+    INVALID,
+    SKIP,
+    Answer,
+    AnswerLog,
+    MajorityOracle,
+    OracleError,
+    Query,
+    QueryBatch,
+    Round,
+    consult,
+)
 
 QUERIES = QueryBatch([Query(i, np.zeros(2), "center", None, i, 0, 0, np.array([i])) for i in range(3)])
 
@@ -83,3 +97,88 @@ def test_whose_answer_is_wrong_is_said():
 def test_there_must_be_somebody_to_ask(oracles):
     with pytest.raises(ValueError, match="oracles must be at least one callable"):
         MajorityOracle(oracles)
+
+
+class Voter:
+    """Votes one question after the other, and stops answering where it is told to."""
+
+    def __init__(self, labels, stops_at=None):
+        self.labels, self.stops_at, self.asked = labels, stops_at, []
+
+    def attend(self, round_):
+        for query in round_.open:
+            yield
+            if query.id == self.stops_at:
+                raise ConnectionError("gone")
+            self.asked.append(query.id)
+            round_.tell(query, self.labels[query.id])
+
+    __call__ = None
+
+
+@pytest.fixture
+def log(tmp_path):
+    made = AnswerLog(tmp_path / "answers.sqlite")
+    made.ask(QUERIES)
+    yield made
+    made.close()
+
+
+def round_in(log):
+    def part(number):
+        keep, forget = partial(log.tell, voter=number), partial(log.undo, voter=number)
+        return Round(QUERIES, keep, forget, said=log.answers(number).values())
+
+    return Round(QUERIES, log.tell, log.undo, said=log.answers().values(), part=part)
+
+
+def test_each_vote_is_kept_as_it_is_given_and_nobody_votes_twice(log):
+    n = len(QUERIES)
+    first, second = Voter(["cat"] * n), Voter(["dog", *["cat"] * n], stops_at=1)
+    with pytest.raises(OracleError, match="ConnectionError: gone"):
+        consult(MajorityOracle([first, lambda queries: ["cat"] * len(queries), second]), round_in(log))
+    assert [len(log.answers(number)) for number in range(3)] == [2, n, 1]
+    assert [(a.label, round(a.confidence, 2)) for a in log.answers().values()] == [("cat", 0.67)]
+    resumed = [Voter(["cat"] * n), print, Voter(["dog", *["cat"] * n])]
+    oracle = MajorityOracle(resumed)
+    consult(oracle, round_in(log))
+    assert first.asked + resumed[0].asked == second.asked + resumed[2].asked == list(range(n))
+    assert [a.confidence for a in log.answers().values()] == [pytest.approx(2 / 3), *[1.0] * (n - 1)]
+    assert [len(votes) for votes in oracle.votes] == [3] * n
+
+
+def test_a_vote_that_is_taken_back_changes_the_answer(log):
+    with pytest.raises(OracleError):
+        consult(MajorityOracle([Voter(["cat"] * 3), Voter(["cat"] * 3, stops_at=1)]), round_in(log))
+    log.undo(QUERIES[0], voter=1)
+    consult(MajorityOracle([Voter(["cat"] * 3), Voter(["dog"] * 3)]), round_in(log))
+    assert log.answers()[0].label is SKIP
+
+
+def test_a_fit_by_several_votes_goes_on_where_it_was(tmp_path):
+    X = np.concatenate([np.eye(6), 5 + np.eye(6)])
+
+    def fit(*oracles):
+        settings = {"batch_size": 4, "n_rounds": 2, "random_state": 0, "session_dir": tmp_path}
+        return ActiveLearningClassifier(LogisticRegression(), **settings).fit(X, oracle=MajorityOracle(oracles))
+
+    asked, breaks = [], []
+
+    def voter(queries):
+        for query in queries:
+            asked.append(query.id)
+            yield int(query.index >= 6)
+
+    def tired(queries):
+        for query in queries:
+            if query.id == 6 and not breaks:
+                breaks.append(query.id)
+                raise ConnectionError
+            yield int(query.index >= 6)
+
+    with pytest.raises(OracleError, match="after 6 answers"):
+        fit(voter, tired)
+    fitted = fit(voter, tired)
+    assert asked == list(range(8))
+    assert fitted.n_queries_ == 8
+    assert fitted.labels_.tolist() == [0] * 6 + [1] * 6
