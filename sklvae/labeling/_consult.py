@@ -162,7 +162,7 @@ def consult(oracle: Oracle, round_: Round) -> None:
         If an answer could not be written.
     """
     try:
-        with _failures(), closing(conversation(oracle, round_)) as steps:
+        with closing(conversation(oracle, round_)) as steps:
             deque(steps, maxlen=0)
     except _Failed as failed:
         cause = failed.__cause__
@@ -181,7 +181,8 @@ def consult(oracle: Oracle, round_: Round) -> None:
 def conversation(oracle: Oracle, round_: Round) -> Generator[None]:
     """Have an oracle answer what is open in a round; yields while it waits."""
     if hasattr(oracle, "attend"):
-        yield from oracle.attend(round_) or ()
+        with _failures():
+            yield from oracle.attend(round_) or ()
     else:
         round_.hear(_called(oracle, round_.open))
     if left := round_.open:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._answers import INVALID, SKIP, Answer
+from ._answers import INVALID, SKIP, Answer, _WrongReply
 from ._queries import Query, QueryBatch
 
 __all__ = ["AnswerLog", "SessionError"]
@@ -153,7 +153,7 @@ class AnswerLog:
         assert answer.query is not None
         reply = "label" if answer.is_label else answer.label.value
         if answer.is_label and type(answer.label) not in (str, bool, int, float):
-            raise ValueError(
+            raise _WrongReply(
                 f"The answer to query {answer.query.id} must be a string, a number or a boolean to be kept in a "
                 f"session, got {answer.label!r}."
             )

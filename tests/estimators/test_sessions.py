@@ -159,6 +159,8 @@ def test_only_labels_that_can_be_written_are_taken_into_a_folder(blobs, tiny, tm
         with pytest.raises(ValueError, match="query 0 must be a string, a number or a boolean"):
             session.tell({0: datetime.date(2020, 1, 1)})
         assert session.estimator.answers_ == []
+    with pytest.raises(ValueError, match=r"query 0 must be a string.* The 0 answers before it are kept"):
+        tiny(session_dir=tmp_path).fit(X, oracle=lambda queries: [datetime.date(2020, 1, 1)] * len(queries))
 
 
 def test_a_session_with_open_questions_is_not_finished_and_a_closed_one_is_over(blobs, tiny):
