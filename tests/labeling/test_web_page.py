@@ -126,6 +126,7 @@ def test_a_session_by_mouse(web, ask, images, listen, person, chromium):
     me.click_class("cat")
     me.sees_question(2)
     assert me.text("#percent") == "100%"
+    assert chromium.execute_script("return document.querySelector('#progress').value") == pytest.approx(1 / 6)
     chromium.execute_script("arguments[0].value = 33; arguments[0].oninput()", me.find("#slider"))
     me.click_class("dog")
     me.sees_question(3)
