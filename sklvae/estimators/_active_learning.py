@@ -68,8 +68,8 @@ class ActiveLearningClassifier(OracleDriven, MetaEstimatorMixin, ClassifierMixin
         Decides everything random, also in the classifier wherever its own `random_state` is None.
     session_dir : str or path-like, default=None
         Keeps questions and answers there as they come, and what was trained: a fit that was broken off goes on from
-        there, see `LabelingSession`. Of a classifier that is not of sklvae, the labels and seeds of its fits are kept
-        and it is fitted again from them, so equal fits of it must give equal results.
+        there, see `LabelingSession`. Of a classifier that is not of sklvae, and of a pipeline, the labels and seeds of
+        its fits are kept and it is fitted again from them, so equal fits of it must give equal results.
 
     Attributes
     ----------

@@ -130,6 +130,14 @@ def client():
     return Client
 
 
+@pytest.fixture
+def asking(web, client, ask, images, listen):
+    """An oracle that asks two questions, a client, and who listens to the answers."""
+    oracle = web(["cat", "dog"], X=images)
+    heard = listen(oracle, ask(images, [3, 9]))
+    return oracle, client(oracle), heard
+
+
 OPTIONS = [
     "--headless",
     "--no-sandbox",
