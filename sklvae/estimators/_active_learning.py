@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._labels import label_kind
 from ..acquisition import STRATEGIES, StoppingRule, as_acquisition
 from ..labeling import Answer, Oracle, consult
+from ._active_persistence import ActivePersistenceMixin
 from ._active_run import ActiveRun
 from ._classifier import known_labels
 from ._constraints import Constraint, at_least, check_parameters, instance_of, labels_like, none, one_of
@@ -26,7 +27,7 @@ __all__ = ["ActiveLearningClassifier", "check_asking"]
 OF_A_FIT = ("classes_", "estimator_", "labels_", "label_confidence_", "stopped_by_", "embedding_")
 
 
-class ActiveLearningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ActiveLearningClassifier(ActivePersistenceMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Trains a classifier, asks about the rows that an acquisition chooses, trains again, and so on.
 
     Without labels of two classes there is no classifier yet: until then `initial` chooses, by what the data alone say.
