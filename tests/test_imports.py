@@ -24,11 +24,18 @@ LINES = [
     {"labeling"},
     {"acquisition"},
     {"estimators"},
-    {"metrics", "model_selection", "datasets", "plotting"},
+    {"metrics", "model_selection", "datasets", "plotting", "cli"},
 ]
 LINE_OF = {part: number for number, line in enumerate(LINES) for part in line}
 STRANGERS = {"objectives", "graph", "labeling", "acquisition"}
-ONLY_IN = {"skorch": {"training"}, "starlette": {"labeling"}, "uvicorn": {"labeling"}, "rich": {"labeling"}}
+ONLY_IN = {
+    "skorch": {"training"},
+    "starlette": {"labeling"},
+    "uvicorn": {"labeling"},
+    "rich": {"labeling"},
+    "PIL": {"cli"},
+    "tqdm": {"cli"},
+}
 NEVER_IN = {"nn": {"sklearn"}}
 
 

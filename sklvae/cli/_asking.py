@@ -1,0 +1,78 @@
+"""Whom `sklvae label` asks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..labeling import INVALID, SKIP, ConsoleOracle, Oracle, QueryBatch, WebOracle
+from ..labeling._web import show_page
+from ._data import Data
+from ._label_files import read_labels
+from ._terminal import Terminal
+
+__all__ = ["asked_oracle"]
+
+NO_CLASS = "invalid"
+"""What a file of true labels says of a row that shows no class."""
+
+
+@contextmanager
+def asked_oracle(arguments: Any, data: Data, budget: int, terminal: Terminal) -> Iterator[Oracle]:
+    """The oracle that the arguments name, for as long as it is asked.
+
+    Raises
+    ------
+    ImportError
+        If it needs what is not installed.
+    ValueError
+        If its file is wrong.
+    """
+    if arguments.oracle_csv is not None:
+        yield _announced(_truth(arguments.oracle_csv, data, arguments.classes), None, budget, terminal)
+        return
+    seen = data.X if data.pictures is None else data.pictures
+    settings: dict[str, Any] = {
+        "X": seen, "feature_names": data.columns, "new_classes": arguments.classes is None, "budget": budget
+    }  # fmt: skip
+    if arguments.console:
+        yield _announced(ConsoleOracle(arguments.classes, **settings), data.pictures, budget, terminal)
+        return
+    with WebOracle(arguments.classes, **settings, port=arguments.port, show=_show) as page:
+        yield _announced(page, data.pictures, budget, terminal)
+
+
+def _show(url: str) -> None:
+    with redirect_stdout(sys.stderr):
+        show_page(url)
+
+
+def _announced(oracle: Oracle, pictures: Any, budget: int, terminal: Terminal) -> Oracle:
+    """Say that there are questions before they are asked, with the larger pictures where there are any."""
+
+    def ask(queries: QueryBatch) -> Any:
+        terminal.say(f"questions {queries[0].id + 1} to {queries[-1].id + 1} of {budget}")
+        if pictures is None:
+            return oracle(queries)
+        return oracle(QueryBatch([replace(query, x=pictures[_row(query)]) for query in queries]))
+
+    return ask
+
+
+def _row(query: Any) -> int:
+    """The row that is asked about, or the one nearest to what is."""
+    return int(query.members[0] if query.index is None else query.index)
+
+
+def _truth(path: Path, data: Data, classes: Iterable[str] | None) -> Callable[[QueryBatch], list[Any]]:
+    """Answers from a file of true labels; SKIP where it has none."""
+    truth = read_labels(path, data.heading, data.names, given_only=False)
+    unknown = set() if classes is None else {label for label in truth.values() if label not in classes}
+    if unknown - {NO_CLASS}:
+        raise ValueError(f"{path} has labels that --classes lacks: {sorted(unknown)}. Name every class there.")
+    said = {name: INVALID if label == NO_CLASS else label for name, label in truth.items()}
+    return lambda queries: [said.get(data.names[_row(query)], SKIP) for query in queries]
