@@ -50,6 +50,10 @@ def read_arrays(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_p
             f"{path}: {named[0]} must be numbers, (n, columns), (n, height, width) or (n, channels, height, width), "
             f"got {X.dtype} of shape {X.shape}."
         )
+    if X.dtype.kind == "f" and not np.isfinite(X).all():
+        raise ValueError(
+            f"{path}: {named[0]} must be finite, but holds nan or infinity. Leave such rows out, or fill them."
+        )
     if X.ndim == 4 and X.shape[-1] in (1, 3) and X.shape[1] not in (1, 3):
         X = np.moveaxis(X, -1, 1)
     if reader["shape"] not in (None, list(X.shape[1:])):
@@ -64,11 +68,11 @@ def read_arrays(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_p
 
 def _loaded(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("it is one array, not a file of several")
-        with file:
-            return {name: file[name] for name in file.files}
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it is one array, not a file of several")
+            return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read as numpy arrays: {error}") from error
 

@@ -74,5 +74,6 @@ def _truth(path: Path, data: Data, classes: Iterable[str] | None) -> Callable[[Q
     unknown = set() if classes is None else {label for label in truth.values() if label not in classes}
     if unknown - {NO_CLASS}:
         raise ValueError(f"{path} has labels that --classes lacks: {sorted(unknown)}. Name every class there.")
-    said = {name: INVALID if label == NO_CLASS else label for name, label in truth.items()}
+    no_class = unknown if classes is not None else {NO_CLASS}
+    said = {name: INVALID if label in no_class else label for name, label in truth.items()}
     return lambda queries: [said.get(data.names[_row(query)], SKIP) for query in queries]

@@ -67,6 +67,8 @@ def label(arguments: Any, terminal: Terminal) -> None:
             if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, EOFError):
                 raise KeyboardInterrupt(f"interrupted. {kept}") from None
             raise RuntimeError(f"{error.__cause__}. {kept}") from error
+        except ValueError as error:
+            raise ValueError(str(error).replace("answers_", str(session))) from error
         finally:
             bar.close()
         if getattr(classifier.net_, "interrupted_", False):  # in training, which ends the fit early

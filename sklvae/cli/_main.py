@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
     except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        terminal.complain(f"error: {error or type(error).__name__}")
+        terminal.complain(f"error: {' '.join(str(error).split()) or type(error).__name__}")
         return WRONG
     return DONE
 
