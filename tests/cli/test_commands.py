@@ -372,11 +372,12 @@ def test_a_model_that_cannot_be_applied_is_refused(run, label, digits, tmp_path)
     assert "--out must be another file" in said
 
 
-def test_an_interrupt_ends_with_130(run, digits, monkeypatch, tmp_path):
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, EOFError])
+def test_an_interrupt_and_the_end_of_the_input_end_with_130(run, digits, monkeypatch, tmp_path, reason):
     class Stopped(Page):
         def __call__(self, queries):
             yield "even"
-            raise KeyboardInterrupt
+            raise reason
 
     monkeypatch.setattr("sklvae.cli._asking.WebOracle", Stopped)
     code, _, said = run("label", digits / "images", "--out", tmp_path / "1.csv", "--budget", 12, "--max-epochs", 1)
