@@ -59,8 +59,9 @@ what it writes, for --out labels.csv:
   labels.csv          file (or row, from 0), label, confidence from 0 to 1, and source: asked, known, inferred, or
                       invalid, where you said that a row shows no class
   labels.safetensors  the model, for `sklvae predict` and for sklvae.load in Python
-  labels.session/     every answer, as it comes. After Ctrl-C, a crash or a reboot repeat the command, and it goes
-                      on from there. Delete the folder when you are done.
+  labels.session/     the answers and where training stands. After Ctrl-C, a crash or a reboot repeat the command, and
+                      it goes on from there; only a program that is killed loses the answers of the round it is in.
+                      Delete the folder when you are done.
 
 {EXIT_CODES}"""
 
