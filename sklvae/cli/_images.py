@@ -57,19 +57,13 @@ def read_images(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_p
         raise ImportError('A folder of images needs Pillow: pip install "sklvae[images]"') from error
     files = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and not _hidden(f.relative_to(path)))
     failures: dict[Path, str] = {}
-    if reader["size"] is None or reader["mode"] is None:
-        looks: dict[Path, tuple[tuple[int, int], str]] = {}
-        for file in terminal.counted(files, "Looking at images"):
-            try:
-                with Image.open(file) as image:
-                    looks[file] = image.size, image.mode
-            except Exception as error:  # whatever a decoder raises at bytes that are no image
-                failures[file] = str(error)
-        reader = {**reader, **_settled(reader, list(looks.values()))}
+    looks: list[tuple[tuple[int, int], str]] = []
+    if reader["size"] is None or reader["mode"] is None or for_people:
+        looks = _looks(files, failures, terminal)
+        reader = {**reader, **_settled(reader, looks)}
     height, width = reader["size"]
     channels = 3 if reader["mode"] == "rgb" else 1
-    side = max(height, width, SHOWN_SIDE)
-    shown = (side, side) if for_people and len(files) * channels * side**2 <= SHOWN_BYTES else None
+    shown = (SHOWN_SIDE, SHOWN_SIDE) if for_people and _seen_better(looks, reader["size"], channels) else None
     X = np.empty((len(files), *_shape((height, width), channels)), dtype=np.uint8)
     pictures = None if shown is None else np.empty((len(files), *_shape(shown, channels)), dtype=np.uint8)
     names: list[str] = []
@@ -82,7 +76,7 @@ def read_images(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_p
             X[len(names)] = _pixels(opened, (height, width))
             if pictures is not None:
                 pictures[len(names)] = _pixels(opened, shown or (height, width))
-        except Exception as error:  # as above
+        except Exception as error:  # whatever a decoder raises at bytes that are no image
             failures[file] = str(error)
         else:
             names.append(file.relative_to(path).as_posix())
@@ -101,12 +95,32 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
+def _looks(files: list[Path], failures: dict[Path, str], terminal: Terminal) -> list[tuple[tuple[int, int], str]]:
+    """Size, (width, height), and mode of the images that can be opened; the others go to `failures`."""
+    from PIL import Image
+
+    looks = []
+    for file in terminal.counted(files, "Looking at images"):
+        try:
+            with Image.open(file) as image:
+                looks.append((image.size, image.mode))
+        except Exception as error:  # as above
+            failures[file] = str(error)
+    return looks
+
+
 def _settled(reader: dict[str, Any], looks: list[tuple[tuple[int, int], str]]) -> dict[str, Any]:
     """Size and mode that suit the images, where they are open."""
     sizes = {size for size, _ in looks}
     width, height = sizes.pop() if len(sizes) == 1 and max(next(iter(sizes))) <= KEPT_SIDE else (SIDE, SIDE)
     mode = "gray" if all(mode in GRAY_MODES for _, mode in looks) else "rgb"
     return {"size": reader["size"] or [height, width], "mode": reader["mode"] or mode}
+
+
+def _seen_better(looks: list[tuple[tuple[int, int], str]], size: list[int], channels: int) -> bool:
+    """Whether people should see larger pictures than the model."""
+    larger = any(max(seen) > max(size) for seen, _ in looks)
+    return larger and max(size) < SHOWN_SIDE and len(looks) * channels * SHOWN_SIDE**2 <= SHOWN_BYTES
 
 
 def _shape(size: tuple[int, int], channels: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..estimators._persistence import write_whole
 
-__all__ = ["csv_text", "read_labels", "write_csv"]
+__all__ = ["csv_bytes", "read_labels", "write_csv"]
 
 GIVEN = {"asked", "known"}
 """What the column `source` says of labels that people gave."""
@@ -61,15 +61,15 @@ def read_labels(path: Path, heading: str, names: Sequence[str], *, given_only: b
     return labels
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A CSV file as text."""
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A CSV file, its names of files as the system has them."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    return text.getvalue()
+    return text.getvalue().encode(errors="surrogateescape")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file as a whole, or leave the one that is there."""
-    write_whole(path, csv_text(header, rows).encode(errors="surrogateescape"))
+    write_whole(path, csv_bytes(header, rows))

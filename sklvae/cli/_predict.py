@@ -7,7 +7,7 @@ from typing import Any
 
 from ..estimators import load
 from ._data import read
-from ._label_files import csv_text, write_csv
+from ._label_files import csv_bytes, write_csv
 from ._terminal import Terminal
 
 __all__ = ["predict"]
@@ -40,7 +40,7 @@ def predict(arguments: Any, terminal: Terminal) -> None:
     ]
     header = [data.heading, "label", "confidence"]
     if arguments.out is None:
-        sys.stdout.write(csv_text(header, rows))
+        sys.stdout.buffer.write(csv_bytes(header, rows))
         sys.stdout.flush()
     else:
         for used in (arguments.model, arguments.data):

@@ -1,13 +1,18 @@
 """The commands, in this process: what they write, what they say, and how they end."""
 
 import builtins
+import csv
+import io
 import json
+import os
 import re
+import shutil
 import warnings
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_iris
 
 import sklvae
@@ -59,6 +64,17 @@ def test_the_model_predicts_further_data(label, run, digits, terminal, rows_of, 
     np.testing.assert_allclose(
         [float(row["confidence"]) for row in rows], model.predict_proba(data.X).max(axis=1), atol=1e-4
     )
+
+
+def test_names_of_files_may_be_any(label, run, digits, tmp_path):
+    label()
+    names = [b"caf\xe9.png", "caf\u00e9.png".encode(), b'a, "b".png', b"two\nlines.png"]
+    (tmp_path / "any").mkdir()
+    for name in names:
+        shutil.copy(digits / "images" / "a" / "000.png", tmp_path / "any" / os.fsdecode(name))
+    assert run("predict", tmp_path / "labels.safetensors", tmp_path / "any", "--out", tmp_path / "any.csv")[0] == 0
+    text = (tmp_path / "any.csv").read_bytes().decode(errors="surrogateescape")
+    assert {os.fsencode(row["file"]) for row in csv.DictReader(io.StringIO(text))} == set(names)
 
 
 def test_the_same_command_asks_nothing_twice(label, digits, write, tmp_path):
@@ -228,9 +244,24 @@ def test_the_page_is_what_people_are_asked_on(label, digits, monkeypatch, web):
     assert page.settings["port"] == 8123
     assert page.settings["budget"] == 12
     assert page.settings["new_classes"] is False
-    assert page.settings["X"].shape == (60, 128, 128)
+    assert page.settings["X"].shape == (60, 8, 8)
     for query in page.asked:
         np.testing.assert_array_equal(query.x, page.settings["X"][query.index])
+
+
+def test_people_see_more_than_the_model(label, monkeypatch, tmp_path):
+    monkeypatch.setattr("sklvae.cli._asking.WebOracle", Page)
+    folder, noise = tmp_path / "photos", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(30):
+        pixels = noise.integers(0, 256, (3, 4)) // 2 + 64 * (number % 2)
+        Image.fromarray(np.kron(pixels, np.ones((50, 50))).astype(np.uint8)).save(folder / f"{number:02}.png")
+    label(data=folder, truth=None)
+    page = Page.made.pop()
+    assert page.settings["X"].shape == (30, 128, 128)
+    for query in page.asked:
+        np.testing.assert_array_equal(query.x, page.settings["X"][query.index])
+    assert sklvae.load(tmp_path / "labels.safetensors").n_features_in_ == 32 * 32
 
 
 def test_the_columns_of_a_table_are_named_on_the_page(label, write, monkeypatch, tmp_path):

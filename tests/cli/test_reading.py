@@ -89,6 +89,8 @@ def test_people_see_larger_pictures_of_the_same_images(tmp_path, terminal):
     assert data.pictures.shape == (3, 128, 128)
     assert data.pictures[:, 64, 64].tolist() == data.X[:, 16, 16].tolist() == [10, 250, 90]
     assert read(tmp_path, IMAGES, terminal).pictures is None
+    assert read(tmp_path, {**IMAGES, "size": [400, 400]}, terminal, for_people=True).pictures is None
+    assert read(tmp_path, settled(data), terminal, for_people=True).pictures.shape == (3, 128, 128)
 
 
 def test_pixels_of_16_bits_keep_their_shades(tmp_path, terminal):
