@@ -11,7 +11,7 @@ import numpy as np
 from .._labels import is_unlabeled
 from ..estimators import ClusterLabelVAEClassifier
 from ..estimators._persistence import write_whole
-from ..labeling import OracleError, array_digest, digest
+from ..labeling import Oracle, OracleError, array_digest, digest
 from ..training import AfterEpoch
 from ._asking import asked_oracle
 from ._data import Data, kind_of, read
@@ -61,20 +61,9 @@ def label(arguments: Any, terminal: Terminal) -> None:
         _begin(session, out, _about(arguments, data, known))
         terminal.say("training on all rows; the questions come after it")
         try:
-            classifier.fit(data.X, y, oracle=oracle)
-        except (KeyboardInterrupt, OracleError) as error:
-            kept = f"The answers are in {session}; repeat the command to go on from them."
-            if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, EOFError):
-                raise KeyboardInterrupt(f"interrupted. {kept}") from None
-            raise RuntimeError(f"{error.__cause__}. {kept}") from error
-        except ValueError as error:
-            raise ValueError(str(error).replace("answers_", str(session))) from error
+            _fit(classifier, data, y, oracle, f"The answers are in {session}; repeat the command to go on from them.")
         finally:
             bar.close()
-        if getattr(classifier.net_, "interrupted_", False):  # in training, which ends the fit early
-            raise KeyboardInterrupt(
-                f"interrupted. The answers are in {session}; repeat the command to go on from them."
-            )
     classifier.reader_ = data.reader
     model = out.with_suffix(".safetensors")
     classifier.save(model)
@@ -84,6 +73,20 @@ def label(arguments: Any, terminal: Terminal) -> None:
     counts = ", ".join(f"{sources.count(source)} {source}" for source in dict.fromkeys(sources))
     terminal.say(f"{out}: {len(rows)} rows, {counts}")
     terminal.say(f"{model}: the model; apply it with: sklvae predict {model} DATA")
+
+
+def _fit(classifier: ClusterLabelVAEClassifier, data: Data, y: Any, oracle: Oracle, kept: str) -> None:
+    """Fit; where that ends early, say what is kept."""
+    try:
+        classifier.fit(data.X, y, oracle=oracle)
+    except (KeyboardInterrupt, OracleError) as error:
+        if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, EOFError):
+            raise KeyboardInterrupt(f"interrupted. {kept}") from None
+        raise RuntimeError(f"{error.__cause__}. {kept}") from error
+    except ValueError as error:
+        raise ValueError(str(error).replace("answers_", str(classifier.session_dir))) from error
+    if getattr(classifier.net_, "interrupted_", False):  # in training, which ends the fit early
+        raise KeyboardInterrupt(f"interrupted. {kept}")
 
 
 def _reader(arguments: Any) -> dict[str, Any]:
@@ -127,8 +130,8 @@ def _about(arguments: Any, data: Data, known: dict[str, str]) -> dict[str, Any]:
 def _begin(session: Path, out: Path, about: dict[str, Any]) -> None:
     """Begin a session, or go on with it if it was begun by the same command."""
     file = session / SETTINGS
-    if not file.exists():
-        session.mkdir(exist_ok=True)
+    session.mkdir(exist_ok=True)
+    if not file.exists() or list(session.iterdir()) == [file]:  # where nothing was asked yet
         write_whole(file, json.dumps(about, indent=2).encode())
         return
     begun = json.loads(file.read_text("utf-8"))

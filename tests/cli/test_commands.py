@@ -111,6 +111,16 @@ def test_what_was_asked_about_other_data_is_not_mixed_in(label, run, digits, wri
         assert told in said
 
 
+def test_a_command_that_asked_nothing_may_be_another_one(label, run, write, tmp_path):
+    X = np.zeros((20, 2))
+    np.savez(tmp_path / "x.npz", X=X)
+    write(tmp_path / "truth.csv", [["row", "label"], *((n, "ab"[n % 2]) for n in range(20))])
+    options = ["--oracle-csv", tmp_path / "truth.csv", "--out", tmp_path / "labels.csv"]
+    assert "X must vary" in run("label", tmp_path / "x.npz", *options)[2]
+    np.savez(tmp_path / "x.npz", X=X + 5 * (np.arange(20) % 2)[:, None] + np.arange(2) * np.arange(20)[:, None] / 50)
+    assert len(label(data=tmp_path / "x.npz", truth=tmp_path / "truth.csv")) == 20
+
+
 def test_a_file_that_is_there_is_not_replaced(run, digits, tmp_path):
     (tmp_path / "labels.csv").write_text("mine")
     code, _, said = run(
