@@ -181,5 +181,5 @@ def test_importing_needs_none_of_the_optional_packages(report):
     # Only what sklvae adds counts: scikit-learn imports pandas where it is installed.
     new = {module.split(".")[0] for module in report["new"]}
     assert "sklvae" in new
-    optional = {"matplotlib", "pandas", "rich", "safetensors", "starlette", "uvicorn"}
-    assert new.isdisjoint({*optional, "hypothesis", "pytest", "selenium"})
+    optional = {"PIL", "matplotlib", "pandas", "rich", "safetensors", "starlette", "uvicorn"}
+    assert new.isdisjoint({*optional, "hypothesis", "pytest", "selenium", "skops"})
