@@ -11,6 +11,7 @@ from .estimators import (
     VAALClassifier,
     VAETransferClassifier,
     VariationalAutoencoder,
+    load,
 )
 from .labeling import INVALID, SKIP
 
@@ -27,6 +28,7 @@ __all__ = [
     "VAALClassifier",
     "VAETransferClassifier",
     "VariationalAutoencoder",
+    "load",
 ]
 
 __version__ = "0.1.0"

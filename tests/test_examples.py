@@ -72,3 +72,13 @@ def test_ask_rounds_prints_learning_curves_and_leaves_a_picture(tmp_path):
     assert all(float(before) < float(after) for before, after in zip(first, last, strict=True))
     assert float(last[0]) > 40  # chance is 10
     assert (tmp_path / "ask_rounds.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_digit_images_are_a_folder_that_can_be_labeled(tmp_path):
+    printed = output_of("digit_images.py", "--output", tmp_path, "--number", "30")
+    assert "30 images" in printed
+    names = sorted(path.name for path in (tmp_path / "digits").iterdir())
+    rows = [line.split(",") for line in (tmp_path / "truth.csv").read_text().splitlines()]
+    assert rows[0] == ["file", "label"]
+    assert [name for name, _ in rows[1:]] == names
+    assert [int(label) for _, label in rows[1:11]] == list(range(10))

@@ -24,11 +24,18 @@ LINES = [
     {"labeling"},
     {"acquisition"},
     {"estimators"},
-    {"metrics", "model_selection", "datasets", "plotting"},
+    {"metrics", "model_selection", "datasets", "plotting", "cli"},
 ]
 LINE_OF = {part: number for number, line in enumerate(LINES) for part in line}
 STRANGERS = {"objectives", "graph", "labeling", "acquisition"}
-ONLY_IN = {"skorch": {"training"}, "starlette": {"labeling"}, "uvicorn": {"labeling"}, "rich": {"labeling"}}
+ONLY_IN = {
+    "skorch": {"training"},
+    "starlette": {"labeling"},
+    "uvicorn": {"labeling"},
+    "rich": {"labeling"},
+    "PIL": {"cli"},
+    "tqdm": {"cli"},
+}
 NEVER_IN = {"nn": {"sklearn"}}
 
 
@@ -174,5 +181,5 @@ def test_importing_needs_none_of_the_optional_packages(report):
     # Only what sklvae adds counts: scikit-learn imports pandas where it is installed.
     new = {module.split(".")[0] for module in report["new"]}
     assert "sklvae" in new
-    optional = {"matplotlib", "pandas", "rich", "safetensors", "starlette", "uvicorn"}
-    assert new.isdisjoint({*optional, "hypothesis", "pytest", "selenium"})
+    optional = {"PIL", "matplotlib", "pandas", "rich", "safetensors", "starlette", "uvicorn"}
+    assert new.isdisjoint({*optional, "hypothesis", "pytest", "selenium", "skops"})

@@ -5,6 +5,7 @@ from ._centroid_regularized import CentroidRegularizedClassifier
 from ._cluster_label import ClusterLabelVAEClassifier
 from ._gmdgm import GMDGMClassifier
 from ._m2 import M2Classifier
+from ._persistence import load
 from ._session import LabelingSession
 from ._vaal import VAALClassifier
 from ._vae import VariationalAutoencoder
@@ -20,4 +21,5 @@ __all__ = [
     "VAALClassifier",
     "VAETransferClassifier",
     "VariationalAutoencoder",
+    "load",
 ]

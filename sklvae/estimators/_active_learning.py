@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..acquisition import STRATEGIES, StoppingRule, as_acquisition
 from ..labeling import Answer, Oracle
+from ._active_persistence import ActivePersistenceMixin
 from ._active_run import ActiveRun
 from ._classifier import known_labels
 from ._constraints import Constraint, at_least, check_parameters, instance_of, labels_like, none, one_of
@@ -28,7 +29,9 @@ __all__ = ["ActiveLearningClassifier", "check_asking", "check_classes"]
 OF_A_FIT = ("classes_", "estimator_", "labels_", "label_confidence_", "stopped_by_", "embedding_")
 
 
-class ActiveLearningClassifier(OracleDriven, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ActiveLearningClassifier(
+    OracleDriven, ActivePersistenceMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """Trains a classifier, asks about the rows that an acquisition chooses, trains again, and so on.
 
     Without labels of two classes there is no classifier yet: until then `initial` chooses, by what the data alone say.

@@ -18,6 +18,9 @@ __all__ = ["Arrays", "CannotPackError", "pack", "unpack"]
 
 Arrays = dict[str, NDArray[Any]]
 
+OURS = __name__.rpartition(".")[0]
+"""The package of our estimators."""
+
 
 class CannotPackError(ValueError):
     """A value holds something that is neither data nor an estimator of scikit-learn."""
@@ -114,23 +117,28 @@ def _repeated(parts: dict[str, Any]) -> NDArray[Any]:
     return values[parts["code"]]
 
 
-def _described(estimator: BaseEstimator) -> dict[str, Any]:
-    """An estimator of scikit-learn as its public name and its parameters."""
+def _described(estimator: Any) -> dict[str, Any]:
+    """An estimator of scikit-learn or of this library as its public name and its parameters."""
     kind = type(estimator)
     module = kind.__module__.partition("._")[0]
-    if not _is_sklearn(module) or getattr(import_module(module), kind.__name__, None) is not kind:
+    if not _is_known(module) or getattr(import_module(module), kind.__name__, None) is not kind:
         raise CannotPackError(f"{estimator!r} is not one of scikit-learn's own estimators")
     if any(name.endswith("_") and not name.startswith("_") for name in vars(estimator)):
         raise CannotPackError(f"{estimator!r} is fitted, and only its parameters could be kept: pass a clone of it")
-    return {"module": module, "class": kind.__name__, "params": estimator.get_params(deep=False)}
+    params = estimator.get_params(deep=False) if _is_sklearn(module) else estimator._saved_params()
+    return {"module": module, "class": kind.__name__, "params": params}
 
 
 def _constructed(parts: dict[str, Any]) -> BaseEstimator:
     module, name = parts["module"], parts["class"]
-    kind = getattr(import_module(module), name, None) if _is_sklearn(module) else None
+    kind = getattr(import_module(module), name, None) if _is_known(module) else None
     if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
         raise ValueError(f"The file asks for {module}.{name}, but only estimators of scikit-learn are loaded.")
     return kind(**parts["params"])
+
+
+def _is_known(module: str) -> bool:
+    return _is_sklearn(module) or module == OURS
 
 
 def _is_sklearn(module: str) -> bool:

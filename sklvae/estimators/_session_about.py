@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numpy.typing import ArrayLike
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from .._labels import split_labels
 from ..labeling import array_digest, described
@@ -29,11 +29,12 @@ def about_fit(run: Run, y: ArrayLike | None, *, asks: bool) -> dict[str, Any]:
     estimator, rows = run.estimator, run.rows
     default = type(estimator)().get_params(deep=False)
     parameters = {}
-    for name, value in clone(estimator).get_params(deep=False).items():  # fitted parts only where a clone has them
+    for name, value in estimator.get_params(deep=False).items():
         if name in NOT_OF_THE_RESULT:
             continue
         try:
-            told = described(value)
+            # What an estimator has been fitted to counts only where a clone keeps it.
+            told = described(clone(value) if isinstance(value, BaseEstimator) else value)
         except ValueError as error:
             raise ValueError(
                 f"{type(estimator).__name__}: with session_dir, {name} must be something that can be told from "

@@ -14,7 +14,7 @@ from sklearn.utils import _safe_indexing
 
 from .._labels import UNLABELED, join_labels, split_labels
 from ._codec import Arrays
-from ._persistence import NOT_SAVED, PersistenceMixin
+from ._persistence import NOT_SAVED, PersistenceMixin, named
 from ._wrapped import generators_of, learns_from_unlabeled, seed_where_none, takes_any_labels, warm_start_parameter
 
 __all__ = ["Labels", "Trainer"]
@@ -114,9 +114,9 @@ class Trainer:
                 self._fit(self._go_on(model) if fits else model, dict(islice(labels.items(), n)))
             return
         (packed, arrays), self._kept = self._kept, None
-        for name, kind in model._parts.items():
+        for name, header in packed["parts"].items():
             part = {key.removeprefix(f"{name}."): a for key, a in arrays.items() if key.startswith(f"{name}.")}
-            setattr(model, name, kind._unpacked(packed["parts"][name], part))
+            setattr(model, name, named(header)._unpacked(header, part))
         model._restore_fit(packed["fitted"], arrays)
         for name, rng in generators_of(model).items():
             rng.set_state(state["generators"][name])

@@ -154,7 +154,7 @@ class VAETransferClassifier(LatentClassifier):
         ),
     }
     _for_fit_only: ClassVar = ("callbacks", "vae")
-    _parts: ClassVar = {"vae_": VariationalAutoencoder}
+    _parts: ClassVar = ("vae_",)
     _for_images: ClassVar = "conv2"
     _anneal: ClassVar = True
 

@@ -5,9 +5,11 @@ from ._data import Rows, SomeRows, WithLabeled
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
 from ._net import Net, NonFiniteLossError, Options, make_net, no_objective, train
+from ._progress import AfterEpoch
 from ._seeding import fresh_seed, seeded
 
 __all__ = [
+    "AfterEpoch",
     "Augment",
     "Net",
     "NonFiniteLossError",

@@ -262,7 +262,6 @@ def test_rounds_without_two_classes_are_asked_again_from_the_log(blobs, tmp_path
         {"embedding": PCA(3)},
         {"budget": 50},
     ],
-    ids=str,
 )
 def test_another_part_makes_another_session(change, blobs, truth, tmp_path, nobody):
     X, y = blobs

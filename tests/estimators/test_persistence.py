@@ -16,7 +16,7 @@ from sklearn.mixture import BayesianGaussianMixture
 
 from sklvae import INVALID, SKIP, ClusterLabelVAEClassifier, VariationalAutoencoder
 from sklvae.estimators._codec import KINDS, CannotPackError, pack, unpack
-from sklvae.estimators._persistence import FORMAT_VERSION, read_safetensors
+from sklvae.estimators._persistence import FORMAT_VERSION, content_digest, read_safetensors
 from sklvae.labeling import Answer
 
 DIGITS, NUMBERS = load_digits(return_X_y=True)
@@ -292,9 +292,10 @@ def test_estimators_refuse_the_files_of_each_other(tmp_path, vae, classifier):
 
 
 def rewritten(path, **metadata):
-    """Change the header of a file."""
+    """Change the header of a file, and its digest with it."""
     header, arrays = read_safetensors(path)
-    save_file(arrays, path, metadata={**header, **metadata})
+    header |= metadata
+    save_file(arrays, path, metadata={**header, "digest": content_digest(header, arrays)})
 
 
 def test_a_later_format_asks_for_an_update(tmp_path, vae):
