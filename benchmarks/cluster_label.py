@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from sklvae import ClusterLabelVAEClassifier
-from sklvae.datasets import load_mnist
+from sklvae.datasets import load_fashion_mnist, load_mnist
 from sklvae.labeling import SimulatedOracle
 
 RESULTS = Path(__file__).parent / "results" / "cluster_label.jsonl"
@@ -46,6 +46,12 @@ def mnist_flat(seed):
     return X.reshape(len(X), -1), y, X_test.reshape(len(X_test), -1), y_test
 
 
+def fashion(seed):
+    """Fashion-MNIST's first 50,000 training images and the 10,000 test images, as images."""
+    data = load_fashion_mnist()
+    return data.x_train[:50_000], data.y_train[:50_000], data.x_test, data.y_test
+
+
 def digits(seed):
     """scikit-learn's 8 x 8 digits, a quarter of them for the test, split by seed."""
     X, y = load_digits(return_X_y=True)
@@ -56,7 +62,12 @@ def digits(seed):
 CONFIGURATIONS = {
     "mnist-paper": (mnist, PAPER),
     "mnist-default": (mnist_flat, {}),
-    "mnist-default-images": (mnist, {}),
+    "mnist-images-10": (mnist, {"budget": 10}),
+    "mnist-images-50": (mnist, {"budget": 50}),
+    "mnist-images-150": (mnist, {}),
+    "fashion-images-50": (fashion, {"budget": 50}),
+    "fashion-images-150": (fashion, {}),
+    "fashion-images-1000": (fashion, {"budget": 1000}),
     "digits-default": (digits, {"budget": 50}),
     "digits-paper": (digits, {**PAPER, "encoder": "auto", "n_clusters": 10, "budget": 50}),
 }
@@ -85,7 +96,7 @@ def run(name, seed):
     classifier.fit(X, oracle=oracle)
     seconds = time.perf_counter() - start - measuring
     measure()
-    sure = classifier.label_confidence_ >= 0.95
+    sure, surest = classifier.label_confidence_ >= 0.95, classifier.label_confidence_ >= 0.99
     right = classifier.labels_ == y
     return {
         "configuration": name,
@@ -96,10 +107,23 @@ def run(name, seed):
         "coverage": float((classifier.labels_ != -1).mean()),
         "sure_accuracy": float(right[sure].mean()) if sure.any() else None,
         "sure_coverage": float(sure.mean()),
+        "surest_accuracy": float(right[surest].mean()) if surest.any() else None,
+        "surest_coverage": float(surest.mean()),
+        "calibration_error": calibration_error(classifier, X_test, y_test),
         "n_queries": classifier.n_queries_,
         "n_invalid": sum(record["n_invalid"] for record in classifier.rounds_),
         "seconds": seconds,
     }
+
+
+def calibration_error(classifier, X, y, n_bins=15):
+    """Expected calibration error of predict_proba, bins of equal width (Guo et al., 2017, Equation 3)."""
+    probability = classifier.predict_proba(X)
+    confidence = probability.max(axis=1)
+    right = classifier.classes_[probability.argmax(axis=1)] == y
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = [abs(right[bins == b].mean() - confidence[bins == b].mean()) * np.mean(bins == b) for b in np.unique(bins)]
+    return float(np.sum(gaps))
 
 
 def read():

@@ -59,8 +59,9 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
     "mlp": (mlp_encoder, mlp_decoder),
     "conv": (conv_encoder, conv_decoder),
     "conv2": (partial(conv_encoder, channels=(16, 32)), partial(conv_decoder, channels=(16, 32))),
+    "conv3": (partial(conv_encoder, channels=(32, 64, 128)), partial(conv_decoder, channels=(32, 64, 128))),
 }
-LEAST_SIDE = {"conv": 2, "conv2": 4}
+LEAST_SIDE = {"conv": 2, "conv2": 4, "conv3": 8}
 
 N_DRAWS = 16
 """Draws of z behind one value of `score_samples`."""
@@ -84,7 +85,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         "n_latent": at_least(1, int),
         "beta": at_least(0.0),
         "likelihood": one_of("auto", "bernoulli", "gaussian"),
-        "encoder": one_of("auto", "mlp", "conv", "conv2") | Constraint(callable, "a module factory"),
+        "encoder": one_of("auto", *NETWORKS) | Constraint(callable, "a module factory"),
         "hidden_units": sequence_of_positive_int(0, np.inf, "a tuple of positive integers"),
         "image_shape": none
         | sequence_of_positive_int(2, 3, "(height, width) or (channels, height, width) of positive integers"),
@@ -263,12 +264,12 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
                 f'{rows.min():g} to {rows.max():g}. Scale X, or use likelihood="gaussian".'
             )
 
-    def _build_vae(self, rows: NDArray[Any] | None, rng: np.random.RandomState) -> VAE:
+    def _build_vae(self, rows: NDArray[Any] | None, rng: np.random.RandomState, kind: type[VAE] = VAE) -> VAE:
         """A new network for these rows; without rows, for inputs that are standardized already."""
         with seeded(fresh_seed(rng), self._device):
-            encoder = self._build_encoder(self.hidden_units, 2 * self.n_latent)
+            encoder = self._build_encoder(self.hidden_units, kind.encoder_outputs(self.n_latent))
             decoder = self._build_decoder(self.n_latent)
-        return VAE(encoder, decoder, self._build_observation(rows), self.n_latent).to(self._device)
+            return kind(encoder, decoder, self._build_observation(rows), self.n_latent).to(self._device)
 
     def _build_encoder(self, hidden_units: Sequence[int], n_outputs: int) -> nn.Module:
         """(B, ...) -> (B, n_outputs)."""
@@ -367,6 +368,9 @@ TERMS = (
     "bound",
     "cross_entropy",
     "held",
+    "contrast",
+    "guessed",
+    "known",
     "adversarial",
     "discriminator",
     "valid_loss",

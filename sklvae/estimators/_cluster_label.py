@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..labeling import Answer, Oracle, find_clusters
-from ..nn import VAE, ClassifiedVAE
+from ..nn import VAE, ClassifiedVAE, NeighborVAE
+from ..training import choose_augment
 from ._base import LatentEstimator
 from ._classifier import LatentClassifier
 from ._constraints import Constraint, at_least, instance_of, labels_like, none, one_of
@@ -70,6 +71,12 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the
         most typical row of each cluster is asked about, later ones where graph and classifier are undecided,
         and all labels spread over a graph of neighbors among the inputs and in the latent space.
+    augment : callable, "auto" or None, default="auto"
+        Makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), that the network is taught to see as the same;
+        "auto" turns, moves, scales and shears images a little, None teaches no views. For ``propagation="graph"``.
+    attraction : float, default=100.0
+        Weight of the term that makes views of neighbors alike before the first question, per sample; where there are
+        views.
     classes : array-like, default=None
         The only labels allowed; None allows any.
     n_latent : int, default=10
@@ -78,8 +85,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         Weight of the KL, per sample.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
-    encoder : {"auto", "mlp", "conv", "conv2"} or callable, default="auto"
-        As in `VariationalAutoencoder`.
+    encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="auto"
+        As in `VariationalAutoencoder`; "auto" is "conv3" for images of at least 8 x 8. Where there are views, a callable
+        is asked for 16 outputs more.
     hidden_units : tuple of int, default=(500, 500)
         Widths of the dense hidden layers.
     image_shape : tuple of int, default=None
@@ -113,7 +121,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     labels_ : ndarray of shape (n_samples,)
-        A label for every training row, -1 where none was spread.
+        A label for every training row: what is known of it, or else what was spread to it, -1 where nothing was; of
+        images that views were made of, what the classifier says.
     label_confidence_ : ndarray of shape (n_samples,)
         Confidence of each label, in [0, 1]; 0 where there is none.
     answers_ : list of Answer
@@ -167,6 +176,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         "budget": at_least(1, int),
         "max_depth": at_least(0, int),
         "propagation": one_of(*PROPAGATIONS),
+        "augment": none | one_of("auto") | Constraint(callable, "a function of a batch"),
+        "attraction": at_least(0.0),
         "classes": none | labels_like,
         "session_dir": none | instance_of((str, os.PathLike), "a path"),
     }
@@ -186,6 +197,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         budget: int = 150,
         max_depth: int = 2,
         propagation: str = "graph",
+        augment: Any = "auto",
+        attraction: float = 100.0,
         classes: Any = None,
         n_latent: int = 10,
         beta: float = 1.0,
@@ -217,6 +230,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         self.budget = budget
         self.max_depth = max_depth
         self.propagation = propagation
+        self.augment = augment
+        self.attraction = attraction
         self.classes = classes
         self.n_latent = n_latent
         self.beta = beta
@@ -235,6 +250,12 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.session_dir = session_dir
+
+    _for_images: ClassVar = "conv3"
+
+    @property
+    def _anneal(self) -> bool:  # type: ignore[override]
+        return self.propagation == "graph" and choose_augment(self.augment, self._event) is not None
 
     @property
     def _model(self) -> VAE:
@@ -362,7 +383,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         return Known(labels)
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
+        kind = NeighborVAE if any(name.endswith("n_directions") for name in state) else VAE
+        vae = self._build_vae(None, np.random.RandomState(0), kind)
         if "head.bias" not in state:  # interrupted before the first question
-            return super()._untrained_module(state)
-        vae = self._build_vae(None, np.random.RandomState(0))
+            return vae
         return ClassifiedVAE(vae, len(state["head.bias"])).to(self._device)

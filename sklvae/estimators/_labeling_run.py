@@ -10,14 +10,26 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
-from .._labels import join_labels, label_kind
+from .._labels import UNLABELED, join_labels, label_kind
+from ..graph import knn_graph, neighbor_embedding, principal_points, with_latents
 from ..labeling import INVALID, SKIP, Answer, Cluster, Query, QueryBatch
-from ..nn import VAE, ClassifiedVAE
-from ..objectives import beta_vae_loss, cluster_label_loss
-from ..training import NonFiniteLossError, Rows, fresh_seed, in_blocks, seeded
+from ..nn import VAE, ClassifiedVAE, NeighborVAE
+from ..objectives import beta_vae_loss, cluster_label_loss, neighbor_vae_loss, taught_loss
+from ..training import (
+    NonFiniteLossError,
+    Rows,
+    WithLabeled,
+    WithNeighbors,
+    choose_augment,
+    fresh_seed,
+    in_blocks,
+    seeded,
+)
 from ._base import auto_epochs
 from ._input import inputs_graph
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
@@ -30,6 +42,14 @@ __all__ = ["LabelingRun", "classify", "classify_draws"]
 
 PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
 ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
+VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
+"""Where views are seen."""
+
+N_DIMENSIONS = 10
+"""Of the space in which the first questions about images are found."""
+
+SURE = 0.95
+"""Probability from which the network's own guess about a row is taught to its views."""
 
 
 class LabelingRun(Run):
@@ -69,17 +89,24 @@ class LabelingRun(Run):
         self.model: ClassifiedVAE | None = None
         self.number, self.spread = 0, Spread.nothing(len(rows))
         self.event = estimator._event
+        self.augment = choose_augment(estimator.augment, self.event) if estimator.propagation == "graph" else None
         self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
+        self.directions: NDArray[Any] | None = None
 
     def state(self) -> dict[str, Any]:
         """What `steps` goes on from."""
-        return {"number": self.number, "spread": dict(vars(self.spread)), "known": self.known.packed()}
+        return {
+            "number": self.number,
+            "spread": dict(vars(self.spread)),
+            "known": self.known.packed(),
+            "directions": self.directions,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up where `state` was taken."""
         model = self.estimator.net_.module_.model
         self.number, self.spread = state["number"], Spread(**state["spread"])
-        self.known = Known.unpacked(state["known"])
+        self.known, self.directions = Known.unpacked(state["known"]), state["directions"]
         self.model = model if isinstance(model, ClassifiedVAE) else None
         self.vae = self.estimator._model
 
@@ -88,7 +115,10 @@ class LabelingRun(Run):
         settings = self.estimator
         if self.vae is None:
             self.vae = self._pretrained()
+            self._point()
             self.trained()
+        elif self.directions is None:
+            self._point()
         vae = self.vae
         z = in_blocks(vae, encode, self.rows, self.event)
         while self.number < settings.n_rounds:
@@ -100,14 +130,17 @@ class LabelingRun(Run):
                 break
             before = len(settings.answers_)
             previous = self.spread if self.model is not None else None
-            round_ = Round(z, self.inputs_graph, previous, self._query_maker(number, z), fresh_seed(self.rng))
+            graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
+            first = plan is not None and previous is None
+            points = self._drawn_together(graph(), seed) if first and self.directions is not None else z
+            round_ = Round(points, graph, previous, self._query_maker(number, z), seed)
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
             self.spread, self.number = spread, number + 1
             if not len(spread.classes):
                 self._record(spread, number, before)
                 continue
             model = self._with_head(vae, len(spread.classes))
-            interrupted = self._train(model, spread, f"round {number}")
+            interrupted = self._train(model, spread, number)
             settings.classes_ = spread.classes  # what the network predicts from now on
             z = in_blocks(vae, encode, self.rows, self.event)
             spread.predicted = in_blocks(model, classify_latent, z, z.shape[1:])
@@ -134,40 +167,97 @@ class LabelingRun(Run):
         return Plan(n_questions, left - n_questions) if 0 < n_questions <= left else None
 
     def _pretrained(self) -> VAE:
-        """A VAE trained without labels (cluster-label paper, Equation 1)."""
-        settings = self.estimator
-        vae = settings._build_vae(self.rows, self.rng)
-        net = settings._train(
-            vae,
-            partial(beta_vae_loss, beta=settings.beta),
-            Rows(self.rows, self.event),
-            max_epochs=self._epochs(settings.pretrain_epochs, PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS),
-            rng=self.rng,
-            phase="pretrain",
-        )
+        """A VAE trained without labels (cluster-label paper, Equation 1); of images, on views of neighbors."""
+        settings, rows = self.estimator, Rows(self.rows, self.event)
+        objective: Any = partial(beta_vae_loss, beta=settings.beta)
+        if self.augment is not None:
+            objective = partial(
+                neighbor_vae_loss, beta=settings.beta, attraction=settings.attraction, augment=self.augment
+            )
+            rows = WithNeighbors(self.rows, self.event, self.inputs_graph() ** 0.25)
+        vae = settings._build_vae(self.rows, self.rng, VAE if self.augment is None else NeighborVAE)
+        epochs = self._epochs(settings.pretrain_epochs, self._steps("pretrain"), MOST_PRETRAIN_EPOCHS)
+        net = settings._train(vae, objective, rows, max_epochs=epochs, rng=self.rng, phase="pretrain")
         if net.interrupted_:
             raise KeyboardInterrupt(
                 "Interrupted while pretraining, before the first question: transform and inverse_transform work."
             )
         return vae
 
-    def _train(self, model: ClassifiedVAE, spread: Spread, phase: str) -> bool:
+    def _point(self) -> None:
+        """Where the rows lie, as seen before labels tell the network what to see."""
+        if isinstance(self.vae, NeighborVAE) and self.augment is not None:
+            self.directions = in_blocks(self.vae, point, self.rows, self.event)
+
+    def _graph(self, z: NDArray[Any]) -> csr_array:
+        """Neighbors among the inputs, among the directions, and in the latent space."""
+        graph = self.inputs_graph()
+        if self.directions is not None:
+            graph = graph + knn_graph(self.directions)
+            if self.model is None:  # the latents say less than the directions until labels have shaped them
+                return graph
+        return with_latents(graph, z)
+
+    def _drawn_together(self, graph: csr_array, seed: int) -> NDArray[Any]:
+        """Points that follow the graph, for clusters that are of one class each."""
+        start = principal_points(self.directions, n_components=N_DIMENSIONS)  # type: ignore[arg-type]
+        return neighbor_embedding(graph, start, seed=seed)
+
+    def _train(self, model: ClassifiedVAE, spread: Spread, number: int) -> bool:
         """Train on with labels (Equation 4); says whether that was interrupted."""
         settings = self.estimator
         earlier = deepcopy(model.state_dict())
+        weights = {"beta": settings.beta, "gamma": settings.gamma}
+        labels = {"code": np.maximum(spread.code, 0), "weight": spread.weight}
+        objective, rows, each_epoch = (
+            partial(cluster_label_loss, **weights),
+            Rows(self.rows, self.event, **labels),
+            None,
+        )
+        if self.augment is not None:
+            objective = partial(taught_loss, **weights, augment=self.augment)
+            rows = WithLabeled(self.rows, self.event, **self._known_codes(spread), **labels, **self._no_guesses())
+            each_epoch = partial(self._guess, model, rows)
+        last = number == settings.n_rounds - 1 or settings.n_queries_ >= settings.budget
+        steps = self._steps("last" if last else "round")
         try:
             net = settings._train(
                 model,
-                partial(cluster_label_loss, beta=settings.beta, gamma=settings.gamma),
-                Rows(self.rows, self.event, code=np.maximum(spread.code, 0), weight=spread.weight),
-                max_epochs=self._epochs(settings.round_epochs, ROUND_STEPS, MOST_ROUND_EPOCHS),
+                objective,
+                rows,
+                max_epochs=self._epochs(settings.round_epochs, steps, MOST_ROUND_EPOCHS),
                 rng=self.rng,
-                phase=phase,
+                phase=f"round {number}",
+                each_epoch=each_epoch,
             )
         except NonFiniteLossError:
             model.load_state_dict(earlier)  # what the rounds before have learned stays usable
             raise
         return bool(net.interrupted_)
+
+    def _known_codes(self, spread: Spread) -> dict[str, NDArray[Any]]:
+        """Codes of the labels that are known by row, -1 for all others, and how sure they are."""
+        codes, weights = np.full(len(self.rows), UNLABELED), np.zeros(len(self.rows), dtype=np.float32)
+        known = np.fromiter(self.known.labels, dtype=np.int64)
+        codes[known], weights[known] = spread.code[known], spread.weight[known]
+        return {"codes": codes, "weights": weights}
+
+    def _no_guesses(self) -> dict[str, NDArray[Any]]:
+        n = len(self.rows)
+        return {"guess": np.zeros(n, dtype=np.int64), "trust": np.zeros(n, dtype=np.float32)}
+
+    def _guess(self, model: ClassifiedVAE, rows: Rows, epoch: int) -> dict[str, Any]:
+        """Let the network guess about every row, once it has learned something."""
+        if epoch > 0 or self.number > 1:
+            probability = in_blocks(model, classify, self.rows, self.event)
+            rows.columns["guess"] = torch.from_numpy(probability.argmax(axis=1))
+            rows.columns["trust"] = torch.from_numpy((probability.max(axis=1) >= SURE).astype(np.float32))
+        return {}
+
+    def _steps(self, phase: str) -> int:
+        if self.augment is not None:
+            return VIEW_STEPS[phase]
+        return PRETRAIN_STEPS if phase == "pretrain" else ROUND_STEPS
 
     def _epochs(self, epochs: int | str, steps: int, most: int) -> int:
         settings = self.estimator
@@ -213,9 +303,13 @@ class LabelingRun(Run):
 
     def _keep(self, spread: Spread, z: NDArray[Any], number: int, before: int) -> None:
         """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
-        fitted = self.estimator
-        fitted.labels_ = join_labels(spread.classes, spread.code)
-        fitted.label_confidence_ = spread.weight.astype(np.float64)
+        fitted, code, confidence = self.estimator, spread.code, spread.weight
+        if self.augment is not None:  # the classifier has made more of it than was spread
+            inferred = self._known_codes(spread)["codes"] == UNLABELED
+            code = np.where(inferred, spread.predicted.argmax(axis=1), code)
+            confidence = np.where(inferred, spread.predicted.max(axis=1), confidence)
+        fitted.labels_ = join_labels(spread.classes, code)
+        fitted.label_confidence_ = confidence.astype(np.float64)
         fitted._class_latents = [moments(z[spread.code == k]) for k in range(len(spread.classes))]
         self._record(spread, number, before)
 
@@ -234,6 +328,11 @@ class LabelingRun(Run):
                 "mean_confidence": float(spread.weight.mean()),
             }
         )
+
+
+def point(vae: NeighborVAE, x: Tensor) -> Tensor:
+    """Directions, (B, N_DIRECTIONS)."""
+    return vae.direction(x)
 
 
 def encode(vae: VAE, x: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class M2Classifier(ClassVAEClassifier):
         fractions of 255, and returns one of the same shape; None is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
-    encoder : {"auto", "mlp", "conv", "conv2"} or callable, default="mlp"
+    encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="mlp"
         As in `VariationalAutoencoder`; "auto" is "conv" for images, which took three times as long and was less
         accurate on MNIST and the digits. A callable makes q(y|x) and the part of q(z|x,y) that sees x.
     hidden_units : tuple of int, default=(500, 500)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._labels import UNLABELED, plain_classes
-from ..graph import spread_labels, with_latents
+from ..graph import spread_labels
 from ..labeling import (
     Answer,
     Cluster,
@@ -117,10 +117,10 @@ class Round:
 
     Attributes
     ----------
-    z : ndarray of shape (n_samples, n_latent)
-        Posterior means.
-    inputs_graph : callable
-        Gives the neighbor graph of the inputs, when a propagation needs it.
+    points : ndarray of shape (n_samples, d)
+        What is clustered: posterior means, or points that follow the graph.
+    graph : callable
+        Gives the neighbor graph, when a propagation needs it.
     previous : Spread or None
         What the round before spread, once a classifier has been trained.
     make_query : callable
@@ -129,15 +129,15 @@ class Round:
         Seed of the clusterer.
     """
 
-    z: NDArray[Any]
-    inputs_graph: Callable[[], csr_array]
+    points: NDArray[Any]
+    graph: Callable[[], csr_array]
     previous: Spread | None
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
 
     def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
         """Cluster some rows in the latent space."""
-        return find_clusters(self.z[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level)
+        return find_clusters(self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level)
 
     def ask(
         self, clusters: list[Cluster], index_of: Callable[[Cluster], int | None], plan: Plan, settings: Any
@@ -172,7 +172,7 @@ def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) ->
     round to round, answers do not: a row gets the label that its clusters of all rounds give it with the most
     confidence, and the lead over the runner-up, a mean over rounds, as its confidence.
     """
-    n_samples = len(round_.z)
+    n_samples = len(round_.points)
     clusters = round_.clusters(np.arange(n_samples), plan.n_questions if plan else settings.n_clusters, settings)
     said = [(cluster, _vote(cluster, known)) for cluster in clusters]
     settled = [(c, answer) for c, answer in said if answer and (answer.confidence == 1 or plan is None)]
@@ -211,9 +211,9 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     The first round asks about the rows nearest to cluster centers, later ones about those where graph and
     classifier are undecided.
     """
-    graph = with_latents(round_.inputs_graph(), round_.z)
+    graph = round_.graph()
     if plan is not None:
-        rows = np.arange(len(round_.z))
+        rows = np.arange(len(round_.points))
         if round_.previous is not None:
             n_rows = max(int(len(rows) * DOUBTED_SHARE), plan.n_questions)
             rows = undecided_rows(round_.previous.probability, round_.previous.predicted, graph, n_rows)
@@ -221,9 +221,9 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
         asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
         known.labels |= {a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label}  # type: ignore
     if not known.labels:
-        return Spread.nothing(len(round_.z))
+        return Spread.nothing(len(round_.points))
     classes, code_of = _classes([label for label, _ in known.labels.values()])
-    seeds = np.zeros((len(round_.z), len(classes)))
+    seeds = np.zeros((len(round_.points), len(classes)))
     for row, (label, confidence) in known.labels.items():
         seeds[row, code_of[label]] = confidence
     probability = spread_labels(graph, seeds)

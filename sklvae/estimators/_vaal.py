@@ -66,7 +66,7 @@ class VAALClassifier(OracleDriven, DiscriminatedClassifier):
         What is classified in training, as in `M2Classifier`.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
-    encoder : {"auto", "mlp", "conv", "conv2"} or callable, default="mlp"
+    encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="mlp"
         As in `M2Classifier`.
     hidden_units : tuple of int, default=(500, 500)
         Widths of the dense hidden layers; those of the discriminator are 512 and 512.

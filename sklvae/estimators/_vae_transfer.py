@@ -72,7 +72,7 @@ class VAETransferClassifier(LatentClassifier):
         Weight of the KL, per sample.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
-    encoder : {"auto", "mlp", "conv", "conv2"} or callable, default="auto"
+    encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="auto"
         As in `VariationalAutoencoder`, but "auto" is "conv2" for images of at least 4 x 4.
     hidden_units : tuple of int, default=(256,)
         Widths of the dense hidden layers.

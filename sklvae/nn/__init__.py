@@ -5,6 +5,7 @@ from ._class_vae import GMDGM, M2, ClassVAE
 from ._classified import ClassifiedVAE
 from ._discriminator import Discriminated
 from ._likelihoods import BernoulliLikelihood, GaussianLikelihood
+from ._neighbor_vae import NeighborVAE
 from ._networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
 from ._resnet import ResNet
 from ._transfer import TransferNet, convolutional_head, cut_encoder, feedforward_head, weighted_layers
@@ -21,6 +22,7 @@ __all__ = [
     "ClassifiedVAE",
     "Discriminated",
     "GaussianLikelihood",
+    "NeighborVAE",
     "ResNet",
     "TransferNet",
     "conv_decoder",

@@ -48,6 +48,11 @@ class VAE(nn.Module):
         self.zero: Tensor
         self.register_buffer("zero", torch.zeros(n_latent))
 
+    @classmethod
+    def encoder_outputs(cls, n_latent: int) -> int:
+        """Width of the encoder's output."""
+        return 2 * n_latent
+
     @property
     def n_latent(self) -> int:
         """Number of latent dimensions."""
@@ -59,8 +64,12 @@ class VAE(nn.Module):
 
     def posterior(self, x: Tensor) -> Independent:
         """q(z|x), batch (B,), event (n_latent,)."""
+        return self._normal(self.encoder(self.observation.standardize(x)))
+
+    def _normal(self, parameters: Tensor) -> Independent:
+        """q(z|x) of the encoder's output, (B, 2 n_latent)."""
         # Under autocast the networks compute in bfloat16; densities always in the buffers' precision.
-        loc, raw = self.encoder(self.observation.standardize(x)).to(self.zero.dtype).chunk(2, dim=-1)
+        loc, raw = parameters.to(self.zero.dtype).chunk(2, dim=-1)
         return Independent(Normal(loc, F.softplus(raw) + 1e-6, validate_args=False), 1, validate_args=False)
 
     def likelihood(self, z: Tensor) -> Independent:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from ..nn import ClassifiedVAE
 from ._elbo import elbo
 
-__all__ = ["cluster_label_loss"]
+__all__ = ["cluster_label_loss", "taught_loss"]
 
 
 def cluster_label_loss(
@@ -52,3 +54,74 @@ def cluster_label_loss(
     cross_entropy = -weight * model.classify(bound.z).log_prob(code)
     terms = bound.loss(beta)
     return {**terms, "loss": terms["loss"] + gamma * cross_entropy, "cross_entropy": cross_entropy}
+
+
+def taught_loss(
+    model: ClassifiedVAE,
+    x: Tensor,
+    code: Tensor,
+    weight: Tensor,
+    guess: Tensor,
+    trust: Tensor,
+    x_labeled: Tensor,
+    code_labeled: Tensor,
+    weight_labeled: Tensor,
+    *,
+    beta: float,
+    gamma: float,
+    augment: Callable[[Tensor], Tensor],
+) -> dict[str, Tensor]:
+    """Equation 4 at views x' of x: of spread labels, of the network's own guesses, and of known labels.
+
+    ``L_VAE(x') - gamma (w ln p(y|z') + v ln p(g|z') + w_l ln p(y_l|z_l'))``: a guess g about x as it is must hold for
+    its views, and rows whose labels are known come as often as all others.
+
+    Parameters
+    ----------
+    model : ClassifiedVAE
+        The network.
+    x : Tensor of shape (B, ...)
+        A batch.
+    code, guess : Tensor of shape (B,), int64
+        Codes of the spread labels and of the network's guesses.
+    weight, trust : Tensor of shape (B,)
+        w and v in [0, 1].
+    x_labeled : Tensor of shape (B, ...)
+        Rows whose label is known.
+    code_labeled : Tensor of shape (B,), int64
+        Their codes.
+    weight_labeled : Tensor of shape (B,)
+        w_l: how sure the answers were.
+    beta, gamma : float
+        Weights of the KL and of the cross-entropy, per sample.
+    augment : callable
+        Makes the views.
+
+    Returns
+    -------
+    dict of Tensor of shape (B,)
+        Terms in nats per sample; ``loss`` is the one to minimize.
+
+    References
+    ----------
+    Cluster-label paper, Equation 4. Guesses that hold for views: Sohn et al., 2020, "FixMatch", Equation 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import VAE, BernoulliLikelihood, ClassifiedVAE, mlp_decoder, mlp_encoder
+    >>> from sklvae.objectives import taught_loss
+    >>> vae = VAE(mlp_encoder((6,), [8], 4), mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
+    >>> x, code, weight = torch.rand(3, 6), torch.tensor([2, 0, 0]), torch.tensor([1.0, 0.5, 0.0])
+    >>> batch = (x, code, weight, code, weight, x, code, weight)
+    >>> terms = taught_loss(ClassifiedVAE(vae, 3), *batch, beta=1.0, gamma=10.0, augment=lambda x: 0.9 * x)
+    >>> {name: tuple(term.shape) for name, term in terms.items()}
+    {'loss': (3,), 'reconstruction': (3,), 'kl': (3,), 'cross_entropy': (3,), 'guessed': (3,), 'known': (3,)}
+    """
+    bound, z_labeled = elbo(model.vae, augment(x)), model.vae.posterior(augment(x_labeled)).rsample()
+    terms, label = bound.loss(beta), model.classify(bound.z)
+    terms["cross_entropy"] = -weight * label.log_prob(code)
+    terms["guessed"] = -trust * label.log_prob(guess)
+    terms["known"] = -weight_labeled * model.classify(z_labeled).log_prob(code_labeled)
+    terms["loss"] = terms["loss"] + gamma * (terms["cross_entropy"] + terms["guessed"] + terms["known"])
+    return terms

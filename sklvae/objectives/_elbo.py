@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.distributions import kl_divergence
+from torch.distributions import Independent, kl_divergence
 
 from ..nn import VAE
 
@@ -36,7 +36,7 @@ class ElboTerms(NamedTuple):
         }
 
 
-def elbo(vae: VAE, x: Tensor) -> ElboTerms:
+def elbo(vae: VAE, x: Tensor, posterior: Independent | None = None) -> ElboTerms:
     """log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)), one draw of z.
 
     Reconstruction is summed over features, KL over latents; nothing is averaged.
@@ -47,6 +47,8 @@ def elbo(vae: VAE, x: Tensor) -> ElboTerms:
         The network.
     x : Tensor of shape (B, ...)
         A batch.
+    posterior : Independent, optional
+        q(z|x), where it has been computed already.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def elbo(vae: VAE, x: Tensor) -> ElboTerms:
     >>> (log_likelihood - kl).shape, z.shape, bool((kl >= 0).all())
     (torch.Size([3]), torch.Size([3, 2]), True)
     """
-    posterior = vae.posterior(x)
+    posterior = posterior or vae.posterior(x)
     z = posterior.rsample()
     return ElboTerms(vae.likelihood(z).log_prob(x), kl_divergence(posterior, vae.prior()), z)
 

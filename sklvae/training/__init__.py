@@ -1,7 +1,7 @@
 """The only place that imports skorch: batches, seeding, devices, precision and the training loop."""
 
 from ._augment import Augment, choose_augment, small_affine
-from ._data import Rows, SomeRows, WithLabeled
+from ._data import Rows, SomeRows, WithLabeled, WithNeighbors
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
 from ._net import Net, NonFiniteLossError, Options, make_net, no_objective, train
@@ -17,6 +17,7 @@ __all__ = [
     "Rows",
     "SomeRows",
     "WithLabeled",
+    "WithNeighbors",
     "choose_augment",
     "choose_device",
     "choose_precision",

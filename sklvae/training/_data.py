@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 from torch.utils.data import Dataset
 
-__all__ = ["IndexBatches", "Rows", "SomeRows", "WithLabeled", "to_batch"]
+__all__ = ["IndexBatches", "Rows", "SomeRows", "WithLabeled", "WithNeighbors", "to_batch"]
 
 
 def to_batch(x: NDArray[Any], event: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -93,7 +94,7 @@ class SomeRows(Rows):
 class WithLabeled(Rows):
     """Rows of which every batch comes with as many labeled ones, drawn anew with replacement, if there are any.
 
-    They are ``x_labeled`` and ``code_labeled``.
+    They are ``x_labeled`` and ``code_labeled``, and ``weight_labeled`` where weights are given.
 
     Parameters
     ----------
@@ -101,13 +102,21 @@ class WithLabeled(Rows):
         As in `Rows`.
     codes : ndarray of shape (n,), int64
         Classes of the rows, -1 where unlabeled.
+    weights : ndarray of shape (n,), optional
+        Of the labels.
     """
 
     def __init__(
-        self, x: NDArray[Any], event: Sequence[int], codes: NDArray[np.int64], **columns: NDArray[Any]
+        self,
+        x: NDArray[Any],
+        event: Sequence[int],
+        codes: NDArray[np.int64],
+        weights: NDArray[Any] | None = None,
+        **columns: NDArray[Any],
     ) -> None:
         super().__init__(x, event, **columns)
         self.codes, self.labeled = torch.from_numpy(codes), np.flatnonzero(codes >= 0)
+        self.weights = None if weights is None else torch.from_numpy(weights)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         batch = super().__getitem__(rows)
@@ -115,7 +124,37 @@ class WithLabeled(Rows):
             return batch
         drawn = self.labeled[torch.randint(len(self.labeled), (len(rows),)).numpy()]
         labeled = {"x_labeled": to_batch(self._read(drawn), self.event), "code_labeled": self.codes[drawn]}
+        if self.weights is not None:
+            labeled["weight_labeled"] = self.weights[drawn]
         return {**batch, **labeled}
+
+
+class WithNeighbors(Rows):
+    """Rows of which every one comes with a neighbor, drawn anew.
+
+    It is ``x_neighbor``; a row without neighbors comes with itself.
+
+    Parameters
+    ----------
+    x, event, **columns
+        As in `Rows`.
+    chance : csr_array of shape (n, n)
+        How likely each neighbor of a row is, up to a factor.
+    """
+
+    def __init__(self, x: NDArray[Any], event: Sequence[int], chance: csr_array, **columns: NDArray[Any]) -> None:
+        super().__init__(x, event, **columns)
+        self.neighbors, self.indptr = chance.indices, chance.indptr
+        self.passed = np.concatenate([[0.0], np.cumsum(chance.data, dtype=np.float64)])
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        first, last = self.indptr[rows], self.indptr[rows + 1]
+        before, after = self.passed[first], self.passed[last]
+        at = before + torch.rand(len(rows), dtype=torch.float64).numpy() * (after - before)
+        edge = np.clip(np.searchsorted(self.passed, at, side="right") - 1, first, np.maximum(last - 1, first))
+        alone = first == last
+        drawn = np.where(alone, rows, self.neighbors[np.where(alone, 0, edge)])
+        return {**super().__getitem__(rows), "x_neighbor": to_batch(self._read(drawn), self.event)}
 
 
 class IndexBatches:

@@ -5,8 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
-from sklvae.training import Rows, SomeRows
+from sklvae.training import Rows, SomeRows, WithLabeled, WithNeighbors
 from sklvae.training._data import IndexBatches, to_batch
 
 
@@ -104,3 +105,23 @@ def test_chosen_rows_are_read_in_the_order_asked_for_and_not_before(on_disk, tmp
     batch = rows[np.array([2, 0])]
     np.testing.assert_allclose(batch["x"] * 255, x[[9, 7]].reshape(2, 2, 2), rtol=1e-6)
     assert batch["code"].tolist() == [2, 0]
+
+
+def test_neighbors_are_drawn_as_often_as_they_are_likely():
+    chance = csr_array(np.array([[0, 3.0, 1.0, 0], [2.0, 0, 0, 0], [0, 0, 0, 0], [1.0, 1.0, 1.0, 0]]))
+    rows = WithNeighbors(np.arange(4, dtype=np.float32)[:, None], (1,), chance)
+    torch.manual_seed(0)
+    drawn = rows[np.repeat(np.arange(4), 4000)]["x_neighbor"][:, 0].long().view(4, 4000)
+    share = torch.stack([drawn == k for k in range(4)]).double().mean(dim=2).T
+    expected = torch.tensor([[0, 0.75, 0.25, 0], [1, 0, 0, 0], [0, 0, 1, 0], [1 / 3, 1 / 3, 1 / 3, 0]])
+    torch.testing.assert_close(share, expected.double(), atol=0.03, rtol=0)
+
+
+def test_labeled_rows_come_with_their_weights():
+    codes = np.array([-1, 2, -1, 0])
+    rows = WithLabeled(np.arange(4, dtype=np.float32)[:, None], (1,), codes, np.array([0, 0.5, 0, 1]))
+    batch = rows[np.arange(4).repeat(20)]
+    labeled = batch["x_labeled"][:, 0].long()
+    assert set(labeled.tolist()) == {1, 3}
+    torch.testing.assert_close(batch["code_labeled"], torch.from_numpy(codes)[labeled])
+    torch.testing.assert_close(batch["weight_labeled"], torch.tensor([0, 0.5, 0, 1], dtype=torch.float64)[labeled])

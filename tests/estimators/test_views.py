@@ -1,0 +1,127 @@
+"""Views of images in ClusterLabelVAEClassifier: what they are asked for, and what they do."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklvae import ClusterLabelVAEClassifier, load
+from sklvae.graph import knn_graph
+
+
+@pytest.fixture
+def images(digits):
+    X, y = digits
+    return X.reshape(-1, 8, 8), y
+
+
+@pytest.fixture
+def quick_images(quick, images, truth):
+    """Fit to 200 digits, with a budget for one question of each class and some more."""
+    X, y = images
+
+    def fit(oracle=None, **parameters):
+        classifier = quick(**{"n_clusters": 10, "budget": 16, "max_epochs": 3, **parameters})
+        return classifier.fit(X, oracle=oracle or truth(y))
+
+    return fit
+
+
+def terms(classifier):
+    return {name for record in classifier.history_ for name in record}
+
+
+def test_auto_teaches_views_of_images_only(quick_images, quick, blobs, truth):
+    X, y = blobs
+    assert {"contrast", "guessed", "known"} <= terms(quick_images())
+    assert not {"contrast", "guessed", "known"} & terms(quick_images(augment=None))
+    assert not {"contrast", "guessed", "known"} & terms(quick().fit(X, oracle=truth(y)))
+    assert not {"contrast", "guessed", "known"} & terms(quick_images(propagation="cluster"))
+
+
+def test_a_function_makes_the_views_of_rows_and_neighbors(quick_images):
+    seen = []
+
+    def shifted(x):
+        seen.append(tuple(x.shape[1:]))
+        return torch.roll(x, 1, dims=-1)
+
+    quick_images(augment=shifted)
+    assert set(seen) == {(1, 8, 8)}
+
+
+def test_views_must_have_the_shape_of_the_images(quick_images):
+    with pytest.raises(ValueError, match="augment must return a tensor of the shape of its input"):
+        quick_images(augment=lambda x: x[..., :4])
+    with pytest.raises(ValueError, match="augment"):
+        quick_images(augment="strong")
+
+
+def test_attraction_makes_neighbors_alike(quick_images, images):
+    X, _ = images
+    edges = knn_graph(X.reshape(len(X), -1)).tocoo()
+
+    def likeness(attraction):
+        model = quick_images(attraction=attraction, max_epochs=15, round_epochs=1)._model
+        with torch.no_grad():
+            direction = model.direction(torch.from_numpy(X.astype(np.float32))[:, None]).numpy()
+        cosine = direction @ direction.T
+        return cosine[edges.coords].mean() - cosine.mean()
+
+    assert likeness(100.0) > likeness(0.0) + 0.2
+
+
+def test_labels_are_what_is_known_and_else_what_the_classifier_says(quick_images, images):
+    X, y = images
+    classifier = quick_images(oracle=lambda queries: [(int(9 - y[q.index])) for q in queries])
+    asked = [answer.query.index for answer in classifier.answers_]
+    np.testing.assert_array_equal(classifier.labels_[asked], 9 - y[asked])
+    np.testing.assert_array_equal(classifier.label_confidence_[asked], 1)
+    others = np.setdiff1d(np.arange(len(X)), asked)
+    np.testing.assert_array_equal(classifier.labels_[others], classifier.predict(X)[others])
+    probability = classifier.predict_proba(X).max(axis=1)
+    np.testing.assert_allclose(classifier.label_confidence_[others], probability[others], atol=1e-6)
+
+
+def test_how_sure_the_answers_are_counts(quick_images, images):
+    _, y = images
+    sure = quick_images(oracle=lambda queries: (y[[q.index for q in queries]], np.ones(len(queries))))
+    doubtful = quick_images(oracle=lambda queries: (y[[q.index for q in queries]], np.full(len(queries), 0.2)))
+    known = [[record["known"] for record in fit.history_ if "known" in record] for fit in (sure, doubtful)]
+    assert known[1][0] < 0.5 * known[0][0]
+
+
+def test_a_saved_fit_of_images_predicts_as_before(quick_images, images, tmp_path):
+    X, _ = images
+    classifier = quick_images()
+    classifier.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+    assert again.score_samples(X).shape == (len(X),)
+
+
+def test_a_session_of_images_goes_on_as_if_it_had_never_stopped(quick_images, images, truth, tmp_path):
+    X, y = images
+    whole, expert = quick_images(), truth(y)
+
+    def tires(queries):
+        if queries[0].id >= 10:
+            raise RuntimeError("enough for today")
+        return expert(queries)
+
+    with pytest.raises(RuntimeError, match="enough for today"):
+        quick_images(oracle=tires, session_dir=tmp_path)
+    resumed = quick_images(oracle=expert, session_dir=tmp_path)
+    assert len(resumed.history_) == len(whole.history_)
+    np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
+    np.testing.assert_array_equal(resumed.labels_, whole.labels_)
+
+
+def test_going_on_from_a_fit_of_images_keeps_its_directions(images, quick, truth):
+    X, y = images
+    classifier = quick(n_clusters=10, budget=10, n_rounds=1, max_epochs=3, warm_start=True)
+    classifier.fit(X, oracle=truth(y))
+    before = len(classifier.history_)
+    classifier.fit(X, oracle=truth(y))
+    assert {record["phase"] for record in classifier.history_} == {"round 0"}
+    assert before > len(classifier.history_)
+    assert isinstance(classifier, ClusterLabelVAEClassifier)
