@@ -270,6 +270,8 @@ def test_port_and_token_keep_the_address(web, client):
     [
         ({"timeout": -1}, "timeout must be >= 0, got -1"),
         ({"review": float("nan")}, "review must be >= 0, got nan"),
+        ({"port": -1}, r"port must be in \[0, 65535\], got -1"),
+        ({"port": 65536}, r"port must be in \[0, 65535\], got 65536. Use 0 for any"),
         ({"token": "short"}, "token must be at least 16 letters"),
         ({"token": "with/slash/and/more/letters"}, "token must be at least 16 letters"),
         ({"X": [1.0]}, "WebOracle: X must be the numbers that fit gets"),
