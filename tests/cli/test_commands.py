@@ -329,6 +329,10 @@ def test_a_model_that_cannot_be_applied_is_refused(run, label, digits, tmp_path)
     )
     assert code == 1
     assert "--out must be another file" in said
+    for out in (tmp_path, tmp_path / "none" / "1.csv"):
+        code, _, said = run("predict", tmp_path / "labels.safetensors", digits / "images", "--out", out)
+        assert code == 1
+        assert f"--out must be a file in a folder that is there, got {out}" in said
 
 
 @pytest.mark.parametrize("reason", [KeyboardInterrupt, EOFError])
