@@ -6,8 +6,6 @@ import shutil
 import numpy as np
 import pytest
 
-from sklvae.labeling import SKIP
-
 
 def test_the_same_command_asks_nothing_twice(label, digits, write, tmp_path):
     first = label()
@@ -135,4 +133,3 @@ def test_a_session_says_what_it_was_begun_with(label, tmp_path):
     begun = json.loads((tmp_path / "labels.session" / "command.json").read_text())
     assert begun["--classes"] == ["even", "odd"]
     assert begun["the number of rows"] == 60
-    assert SKIP not in begun.values()
