@@ -180,7 +180,9 @@ class Page:
         return self._now(200 if self.desk.undo(said.get("question", "")) else 409)
 
     def _class(self, said: dict[str, Any]) -> Response:
-        self.desk.add_class(str(said.get("name", "")))
+        if not isinstance(said.get("name"), str):
+            raise HTTPException(400)
+        self.desk.add_class(said["name"])
         return self._now()
 
     def _go(self, said: dict[str, Any]) -> Response:

@@ -96,6 +96,13 @@ def test_what_is_no_answer_is_refused(asking, body, status):
     assert oracle.answers == []
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"name": null}', b'{"name": 3}', b'{"name": {"a": 1}}', b'{"name": " "}'])
+def test_what_is_no_name_makes_no_class(asking, body):
+    _, client, _ = asking
+    assert client("POST", "class", body)[0] == 400
+    assert client.state()["classes"] == ["cat", "dog"]
+
+
 def test_a_body_without_an_end_is_cut_off(asking):
     _, client, _ = asking
     request = (
