@@ -36,8 +36,8 @@ def label(arguments: Any, terminal: Terminal) -> None:
     data = read(arguments.data, _reader(arguments), terminal, for_people=arguments.oracle_csv is None)
     terminal.say(f"{arguments.data}: {len(data.X)} rows of shape {data.X.shape[1:]}, {data.X.dtype}")
     known = data.labels
-    if arguments.known is not None:
-        known = known | _known(arguments.known, data)
+    for path in arguments.known:
+        known = known | _known(path, data)
     n_unlabeled = len(data.names) - len(known)
     if not n_unlabeled:
         raise ValueError(f"All {len(known)} rows of {arguments.data} have labels already: nothing is left to ask.")
@@ -79,7 +79,7 @@ def _fit(classifier: ClusterLabelVAEClassifier, data: Data, y: Any, oracle: Orac
             raise KeyboardInterrupt(f"interrupted. {kept}") from None
         raise RuntimeError(f"{error.__cause__}. {kept}") from error
     except (ValueError, SessionError) as error:
-        count = f" They count in a command with another --out and --known {classifier.session_dir}."
+        count = f" They count in a command with another --out and, beside any other, --known {classifier.session_dir}."
         said = str(error).replace("answers_", str(classifier.session_dir))
         named = any(answer.is_label for answer in getattr(classifier, "answers_", ()))
         raise RuntimeError(said + count * named) from error

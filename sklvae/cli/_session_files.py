@@ -46,8 +46,8 @@ def begin(session: Path, out: Path, about: Mapping[str, Any]) -> None:
         told = [f"{name} was {begun.get(name)}, now {about[name]}" for name in differ if name in TOLD]
         told = told or [f"{name} differ" for name in differ]
         raise ValueError(
-            f"{out} was begun by another command: {'; '.join(told)}. Repeat the first "
-            f"command to go on with it, or give another --out; its answers count there with --known {session}."
+            f"{out} was begun by another command: {'; '.join(told)}. Repeat the first command to go on with it, or "
+            f"give another --out; its answers count there with --known {session}, beside any other --known."
         )
 
 

@@ -77,7 +77,7 @@ def read_table(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_pe
     if reader["label"] is not None:
         _require(path, frame, [reader["label"]])
         plain = parse(usecols=[reader["label"]], dtype=str, keep_default_na=False)  # a class may be named NA or null
-        labels = {str(row): label for row, label in enumerate(plain[reader["label"]]) if label}
+        labels = {str(row): label for row, label in enumerate(plain[reader["label"]].fillna("")) if label}
     columns = reader["columns"]
     if columns is None:
         _require(path, frame, reader["ignored"])

@@ -292,7 +292,7 @@ def test_a_separator_that_ends_the_lines_names_no_rows(tmp_path, terminal):
 
 
 def test_any_text_may_be_a_label(tmp_path, terminal):
-    path = table(tmp_path / "1.csv", "kind,x\nNA,5\nnull,6\n,7\nNone,8\n")
+    path = table(tmp_path / "1.csv", "x,kind\n5,NA\n6,null\n7,\n8,None\n9\n")
     assert read(path, {**TABLE, "label": "kind"}, terminal).labels == {"0": "NA", "1": "null", "3": "None"}
 
 

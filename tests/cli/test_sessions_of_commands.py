@@ -36,12 +36,27 @@ def test_answers_that_name_a_single_class_count_in_a_further_command(run, label,
         code, _, said = run(*command, "--oracle-csv", tmp_path / "one.csv", "--out", tmp_path / "labels.csv")
         assert code == 1
         assert "12 answers gave 1 class(es), ['odd']" in said
-        assert f"another --out and --known {tmp_path / 'labels.session'}" in said
+        assert f"another --out and, beside any other, --known {tmp_path / 'labels.session'}" in said
     rows = label("--known", tmp_path / "labels.session", out=tmp_path / "more.csv")
     sources = [row["source"] for row in rows]
     assert (sources.count("known"), sources.count("asked")) == (12, 12)
     assert {row["label"] for row in rows if row["source"] == "known"} == {"odd"}
     assert {row["label"] for row in rows} == {"even", "odd"}
+
+
+def test_the_answers_of_several_commands_count_together_and_the_last_one_wins(label, rows_of, write, tmp_path):
+    first = label()
+    second = label("--known", tmp_path / "labels.session", "--seed", 1, out=tmp_path / "second.csv")
+    asked = [{row["file"] for row in rows if row["source"] == "asked"} for rows in (first, second)]
+    assert not asked[0] & asked[1]
+    one = min(asked[0])
+    other = {"odd": "even", "even": "odd"}[next(row["label"] for row in first if row["file"] == one)]
+    write(tmp_path / "change.csv", [["file", "label"], [one, other]])
+    known = ["labels.session", "second.session", "change.csv"]
+    third = label(*[option for name in known for option in ("--known", tmp_path / name)], out=tmp_path / "third.csv")
+    given = {row["file"]: row["label"] for row in third if row["source"] == "known"}
+    assert set(given) == asked[0] | asked[1]
+    assert given[one] == other
 
 
 def test_answers_are_taken_from_a_session_of_the_same_rows_only(run, label, digits, tmp_path):
