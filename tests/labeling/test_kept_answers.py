@@ -9,7 +9,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
@@ -67,6 +67,7 @@ def round_in(log):
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(["cat", INVALID, "undo", "restart"]), max_size=12))
+@example(["cat", "cat", "cat", "cat", "restart", "undo"])
 def test_a_desk_that_is_taken_up_again_has_what_the_log_has(acts):
     """Against a plain stack: whatever is said, taken back and broken off."""
     queries, stack = batch(4), []
