@@ -104,8 +104,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--oracle-csv", metavar="FILE", type=Path, help="take the answers from columns file (or row), label"
     )
     asking.add_argument(
-        "--known", metavar="FILE", type=Path, help="labels that are known, in columns file (or row), label"
-    )
+        "--known", metavar="FILE", type=Path, action="append", default=[],
+        help="labels that are known, in columns file (or row), label; or the folder labels.session of another command, "
+        "for its answers; may be given several times, and the last one that has a row counts"
+    )  # fmt: skip
     asking.add_argument("--port", metavar="N", type=int, default=0, help="port of the page (default: any that is free)")
     images = asking.add_argument_group("for images")
     images.add_argument(

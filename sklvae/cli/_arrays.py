@@ -40,10 +40,10 @@ def read_arrays(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_p
     ValueError
         If it cannot be read, holds no such array, or one of another shape.
     """
-    arrays = _loaded(path)
-    named = [name for name in INPUTS if name in arrays] or (list(arrays) if len(arrays) == 1 else [])
+    files, arrays = _loaded(path)
+    named = [name for name in INPUTS if name in arrays] or (files if len(files) == 1 else [])
     if not named:
-        raise ValueError(f"{path} must hold an array named {', '.join(INPUTS)}, or a single one; got {list(arrays)}.")
+        raise ValueError(f"{path} must hold an array named {', '.join(INPUTS)}, or a single one; got {files}.")
     X = arrays[named[0]]
     if X.ndim not in (2, 3, 4) or not len(X) or X.dtype.kind not in "buif":
         raise ValueError(
@@ -66,15 +66,19 @@ def read_arrays(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_p
     }
 
 
-def _loaded(path: Path) -> dict[str, NDArray[Any]]:
+def _loaded(path: Path) -> tuple[list[str], dict[str, NDArray[Any]]]:
+    """The names of all arrays, and those that may be inputs or labels."""
     try:
         with path.open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it is one array, not a file of several")
-            return {name: arrays[name] for name in arrays.files}
+            wanted = arrays.files if len(arrays.files) == 1 else [*INPUTS, *LABELS]
+            return arrays.files, {name: arrays[name] for name in wanted if name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} cannot be read as numpy arrays: {error}") from error
+        objects = "Save labels as numbers or texts, -1 or an empty text where there is none."
+        way_out = f". {objects}" if "allow_pickle" in str(error) else ""
+        raise ValueError(f"{path} cannot be read as numpy arrays: {error}{way_out}") from error
 
 
 def _labels(path: Path, arrays: dict[str, NDArray[Any]], n_rows: int) -> dict[str, str]:
@@ -84,5 +88,7 @@ def _labels(path: Path, arrays: dict[str, NDArray[Any]], n_rows: int) -> dict[st
     y = arrays[named[0]]
     if y.shape != (n_rows,):
         raise ValueError(f"{path}: {named[0]} must have a label for each of {n_rows} rows, got shape {y.shape}.")
+    if y.dtype.kind == "S":
+        y = y.astype(str)
     labels = {str(row): label for row, label in enumerate(y.tolist()) if not is_unlabeled(label) and label != ""}
     return {row: str(int(x) if isinstance(x, float) and x.is_integer() else x) for row, x in labels.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,15 @@ import numpy as np
 
 from .._labels import is_unlabeled
 from ..estimators import ClusterLabelVAEClassifier
-from ..estimators._persistence import write_whole
-from ..labeling import Oracle, OracleError, array_digest, digest
+from ..labeling import Oracle, OracleError, SessionError, array_digest, digest
 from ..training import AfterEpoch
 from ._asking import asked_oracle
 from ._data import Data, kind_of, read
 from ._label_files import read_labels, write_csv
+from ._session_files import NAMES, answered_labels, begin, is_begun
 from ._terminal import Terminal
 
 __all__ = ["label"]
-
-SETTINGS = "command.json"
-"""What the session was begun with."""
 
 
 def label(arguments: Any, terminal: Terminal) -> None:
@@ -35,13 +31,13 @@ def label(arguments: Any, terminal: Terminal) -> None:
         If it was interrupted; the message says what is kept.
     """
     out: Path = arguments.out
-    session = out.with_suffix(".session")
-    _check_out(out, arguments.data)
+    session, model = out.with_suffix(".session"), out.with_suffix(".safetensors")
+    _check_out(out, model, session, arguments.data)
     data = read(arguments.data, _reader(arguments), terminal, for_people=arguments.oracle_csv is None)
     terminal.say(f"{arguments.data}: {len(data.X)} rows of shape {data.X.shape[1:]}, {data.X.dtype}")
     known = data.labels
-    if arguments.known is not None:
-        known = known | read_labels(arguments.known, data.heading, data.names, given_only=True)
+    for path in arguments.known:
+        known = known | _known(path, data)
     n_unlabeled = len(data.names) - len(known)
     if not n_unlabeled:
         raise ValueError(f"All {len(known)} rows of {arguments.data} have labels already: nothing is left to ask.")
@@ -58,14 +54,13 @@ def label(arguments: Any, terminal: Terminal) -> None:
     )
     y = np.array([known.get(name) for name in data.names], dtype=object) if known else None
     with asked_oracle(arguments, data, budget, terminal) as oracle:
-        _begin(session, out, _about(arguments, data, known))
+        begin(session, out, _about(arguments, data, known))
         terminal.say("training on all rows; the questions come after it")
         try:
             _fit(classifier, data, y, oracle, f"The answers are in {session}; repeat the command to go on from them.")
         finally:
             bar.close()
     classifier.reader_ = data.reader
-    model = out.with_suffix(".safetensors")
     classifier.save(model)
     rows = _rows(classifier, data, known)
     write_csv(out, [data.heading, "label", "confidence", "source"], rows)
@@ -83,8 +78,11 @@ def _fit(classifier: ClusterLabelVAEClassifier, data: Data, y: Any, oracle: Orac
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, EOFError):
             raise KeyboardInterrupt(f"interrupted. {kept}") from None
         raise RuntimeError(f"{error.__cause__}. {kept}") from error
-    except ValueError as error:
-        raise ValueError(str(error).replace("answers_", str(classifier.session_dir))) from error
+    except (ValueError, SessionError) as error:
+        count = f" They count in a command with another --out and, beside any other, --known {classifier.session_dir}."
+        said = str(error).replace("answers_", str(classifier.session_dir))
+        named = any(answer.is_label for answer in getattr(classifier, "answers_", ()))
+        raise RuntimeError(said + count * named) from error
     if getattr(classifier.net_, "interrupted_", False):  # in training, which ends the fit early
         raise KeyboardInterrupt(f"interrupted. {kept}")
 
@@ -100,7 +98,7 @@ def _reader(arguments: Any) -> dict[str, Any]:
     return {"kind": kind, **open_choices[kind]}
 
 
-def _check_out(out: Path, data: Path) -> None:
+def _check_out(out: Path, model: Path, session: Path, data: Path) -> None:
     """Refuse a place for the results before anybody is asked."""
     if out.suffix != ".csv":
         raise ValueError(f"--out must end in .csv, got {out}.")
@@ -108,8 +106,18 @@ def _check_out(out: Path, data: Path) -> None:
         raise ValueError(f"--out must not be the data themselves, got {out} for both.")
     if not out.parent.is_dir():
         raise ValueError(f"--out: there is no folder {out.parent}. Make it first.")
-    if out.exists() and not (out.with_suffix(".session") / SETTINGS).exists():
-        raise ValueError(f"{out} is there already, and not from this command. Move it away, or give another --out.")
+    for path in (out, model):
+        if path.is_dir() or (path.exists() and not is_begun(session)):
+            raise ValueError(
+                f"{path} is there already, and not from this command. Move it away, or give another --out."
+            )
+
+
+def _known(path: Path, data: Data) -> dict[str, str]:
+    """Labels that are known from a file, or from the answers of another command."""
+    if path.is_dir():
+        return answered_labels(path, data.names)
+    return read_labels(path, data.heading, data.names, given_only=True)
 
 
 def _about(arguments: Any, data: Data, known: dict[str, str]) -> dict[str, Any]:
@@ -122,28 +130,10 @@ def _about(arguments: Any, data: Data, known: dict[str, str]) -> dict[str, Any]:
         "the kind of data": data.reader["kind"],
         "how they are read": digest(data.reader),
         "the number of rows": len(data.names),
-        "the data": f"{array_digest(data.X)} {digest(data.names)}",
+        "the data": array_digest(data.X),
+        NAMES: digest(data.names),
         "the known labels": digest(sorted(known.items())),
     }
-
-
-def _begin(session: Path, out: Path, about: dict[str, Any]) -> None:
-    """Begin a session, or go on with it if it was begun by the same command."""
-    file = session / SETTINGS
-    session.mkdir(exist_ok=True)
-    if not file.exists() or list(session.iterdir()) == [file]:  # where nothing was asked yet
-        write_whole(file, json.dumps(about, indent=2).encode())
-        return
-    begun = json.loads(file.read_text("utf-8"))
-    differ = [name for name in about if about[name] != begun.get(name)]
-    if differ:
-        short = ("--classes", "--budget", "--max-epochs", "--seed", "the kind of data", "the number of rows")
-        told = [f"{name} was {begun.get(name)}, now {about[name]}" for name in differ if name in short]
-        told = told or [f"{name} differ" for name in differ]
-        raise ValueError(
-            f"{out} was begun by another command: {'; '.join(told)}. Repeat the first "
-            f"command to go on with it, or give another --out; its answers count there with --known {out}."
-        )
 
 
 def _rows(classifier: Any, data: Data, known: dict[str, str]) -> list[tuple[Any, ...]]:

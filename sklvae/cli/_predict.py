@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from ..estimators import load
@@ -21,6 +22,8 @@ def predict(arguments: Any, terminal: Terminal) -> None:
     ValueError, OSError, ImportError
         If something is wrong with the model or the data, or a package is missing.
     """
+    if arguments.out is not None:
+        _check_out(arguments.out, arguments.model, arguments.data)
     if not arguments.model.is_file():
         raise ValueError(
             f"MODEL must be a file that `sklvae label` wrote, ending in .safetensors, got {arguments.model}."
@@ -43,8 +46,14 @@ def predict(arguments: Any, terminal: Terminal) -> None:
         sys.stdout.buffer.write(csv_bytes(header, rows))
         sys.stdout.flush()
     else:
-        for used in (arguments.model, arguments.data):
-            if arguments.out.exists() and arguments.out.samefile(used):
-                raise ValueError(f"--out must be another file than {used}.")
         write_csv(arguments.out, header, rows)
         terminal.say(f"{arguments.out}: {len(rows)} rows")
+
+
+def _check_out(out: Path, *used: Path) -> None:
+    """Refuse a place for the results before anything is computed."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise ValueError(f"--out must be a file in a folder that is there, got {out}.")
+    for path in used:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise ValueError(f"--out must be another file than {path}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +57,27 @@ def read_table(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_pe
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = file.readline()
-        texts = [reader["label"], *(column["name"] for column in reader["columns"] or () if "texts" in column)]
-        frame = pd.read_csv(
-            path, encoding="utf-8-sig", sep=max(SEPARATORS, key=first.count), dtype=dict.fromkeys(texts, str)
-        )
+        separator = max(SEPARATORS, key=first.count)
+        parse = partial(pd.read_csv, path, encoding="utf-8-sig", sep=separator, index_col=False)
+        texts = [column["name"] for column in reader["columns"] or () if "texts" in column]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # values beyond the names would be dropped
+            frame = parse(dtype=dict.fromkeys(texts, str))
+    except pd.errors.ParserWarning as error:
+        raise ValueError(
+            f"{path} must have as many names in its first line as values in the others, got fewer names. Name every "
+            "column."
+        ) from error
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
     if not len(frame):
         raise ValueError(f"{path} holds no row below its names.")
     frame.columns = [str(name) for name in frame.columns]
-    labels = _labels(path, frame, reader["label"])
+    labels = {}
+    if reader["label"] is not None:
+        _require(path, frame, [reader["label"]])
+        plain = parse(usecols=[reader["label"]], dtype=str, keep_default_na=False)  # a class may be named NA or null
+        labels = {str(row): label for row, label in enumerate(plain[reader["label"]].fillna("")) if label}
     columns = reader["columns"]
     if columns is None:
         _require(path, frame, reader["ignored"])
@@ -87,13 +100,6 @@ def _require(path: Path, frame: Any, names: list[str]) -> None:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise ValueError(f"{path} has no column {', '.join(map(repr, missing))}; it has {list(frame.columns)}.")
-
-
-def _labels(path: Path, frame: Any, name: str | None) -> dict[str, str]:
-    if name is None:
-        return {}
-    _require(path, frame, [name])
-    return {str(row): label for row, label in enumerate(frame[name].fillna("")) if label}
 
 
 def _settled(column: Any, terminal: Terminal) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from ._codec import Arrays, CannotPackError, pack, unpack
 
 __all__ = [
     "PersistenceMixin",
+    "content_digest",
     "load",
     "read_safetensors",
     "require_safetensors",

@@ -12,7 +12,14 @@ from typing import Any
 
 from ..labeling import AnswerLog, SessionError, digest
 from ._codec import pack, unpack
-from ._persistence import read_safetensors, require_safetensors, sklvae_version, sync_folder, write_whole
+from ._persistence import (
+    content_digest,
+    read_safetensors,
+    require_safetensors,
+    sklvae_version,
+    sync_folder,
+    write_whole,
+)
 from ._run import Run
 
 __all__ = ["SessionFolder"]
@@ -94,6 +101,7 @@ class SessionFolder:
             "fitted": json.dumps(fitted),
             "state": json.dumps(pack(state, "state", arrays)),
         }
+        header["digest"] = content_digest(header, arrays)
         data = require_safetensors("session_dir needs").numpy.save(arrays, header)
         with _errors(self.path / CHECKPOINT):
             write_whole(self.path / CHECKPOINT, data)
@@ -106,7 +114,9 @@ class SessionFolder:
         try:
             header, arrays = read_safetensors(path)
             if header.get("format") != FORMAT or int(header["format_version"]) > FORMAT_VERSION:
-                raise ValueError(f"it is of another format than sklvae {sklvae_version()} reads")
+                raise ValueError(f"it is of another format than sklvae {sklvae_version()} reads.")
+            if header.get("digest") != content_digest(header, arrays):
+                raise ValueError("it is not as it was written.")
             state = unpack(json.loads(header["state"]), arrays)
             run.unpack(unpack(json.loads(header["fitted"]), arrays), arrays)
         except (ValueError, KeyError, OSError) as error:

@@ -92,7 +92,7 @@ class Desk:
             guessed = [query.suggestion[0] for query in self.queries if query.suggestion is not None]
             named = [answer.label for answer in self.answers if answer.is_label]
             self.classes = list(dict.fromkeys([*self.classes, *guessed, *named]))
-            self.turn("asking" if len(self.said) < len(self.queries) else "training")
+            self.turn("asking" if len(self.said) < len(self.queries) else "review" if self.said else "training")
 
     def answer(self, key: str, label: Any, confidence: float = 1.0) -> bool:
         """Answer the question with this key; says whether it was the one on top.

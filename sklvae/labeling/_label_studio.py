@@ -186,7 +186,8 @@ class LabelStudioFiles:
     def _answer(self, annotation: dict[str, Any]) -> Answer:
         if annotation.get("was_cancelled"):
             return Answer(SKIP)
-        chosen = {part["from_name"]: part["value"]["choices"][0] for part in annotation["result"]}
+        values = {part.get("from_name"): part.get("value", {}) for part in annotation["result"]}
+        chosen = {name: value["choices"][0] for name, value in values.items() if value.get("choices")}
         if "label" not in chosen:
             return Answer(SKIP)
         if chosen["label"] == NO_CLASS:
@@ -195,7 +196,9 @@ class LabelStudioFiles:
             raise ValueError(
                 f"LabelStudioFiles: {chosen['label']!r} is no class of this oracle, which are {list(self.labels)}."
             )
-        return Answer(self.labels[chosen["label"]], LEVELS[chosen.get("confidence", "sure")])
+        if (sure := chosen.get("confidence", "sure")) not in LEVELS:
+            raise ValueError(f"LabelStudioFiles: {sure!r} is no confidence of this oracle, which are {list(LEVELS)}.")
+        return Answer(self.labels[chosen["label"]], LEVELS[sure])
 
     def _config(self, images: bool) -> str:
         """The labeling interface."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ._answers import SKIP, Answer, Oracle, _WrongReply, read_answers
 from ._consult import Round, conversation
-from ._queries import QueryBatch
+from ._queries import Query, QueryBatch
 
 __all__ = ["MajorityOracle", "majority"]
 
@@ -64,6 +64,7 @@ class MajorityOracle:
         parts = [round_.part(number) for number in range(len(self.oracles))]
         talks = [conversation(oracle, part) for oracle, part in zip(self.oracles, parts, strict=True)]
         waiting = [number for number, part in enumerate(parts) if part.open]
+        agreed = {query.id for query in round_.queries if _votes(query, parts) and query.id in round_.said}
         try:
             while waiting:
                 waiting = [number for number in waiting if _goes_on(number, talks[number])]
@@ -72,10 +73,11 @@ class MajorityOracle:
             for talk in talks:
                 talk.close()
             for query in round_.queries:
-                votes = tuple(part.said[query.id] for part in parts if query.id in part.said)
-                if len(votes) == len(parts):
+                if votes := _votes(query, parts):
                     self.votes.append(votes)
                     round_.settle(query, majority(votes))
+                elif query.id in agreed:  # somebody took a vote back, and has not voted again
+                    round_.undo(query)
 
     def _combined(self, readers: list[Iterator[Answer]]) -> Iterator[Answer]:
         for votes in zip(*readers, strict=True):
@@ -94,6 +96,12 @@ def majority(votes: Sequence[Answer]) -> Answer:
     if len(winners) != 1:
         return Answer(SKIP)
     return Answer(winners[0], most / sum(vote.label is not SKIP for vote in votes))
+
+
+def _votes(query: Query, parts: Sequence[Round]) -> tuple[Answer, ...]:
+    """What everybody says to a question; nothing while somebody has not."""
+    votes = tuple(part.said[query.id] for part in parts if query.id in part.said)
+    return votes if len(votes) == len(parts) else ()
 
 
 def _goes_on(number: int, talk: Iterator[None]) -> bool:

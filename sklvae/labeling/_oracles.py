@@ -12,6 +12,7 @@ from sklearn.utils import check_consistent_length
 
 from .._labels import split_labels
 from ._answers import INVALID, SKIP, Answer, Oracle, read_answers
+from ._consult import Round, conversation
 from ._queries import Query, QueryBatch
 
 __all__ = ["MemoizingOracle", "SimulatedOracle"]
@@ -127,6 +128,51 @@ class MemoizingOracle:
             else:
                 yield self._known.get(key) or skipped[key]
         next(said, None)  # raises if the oracle said too much
+
+    def attend(self, round_: Round) -> Iterator[None]:
+        """Answer from memory, and have the other asked the rest: what people are told is kept is kept in the round."""
+        for query in round_.open:
+            if (known := self._known.get(_key(query.x))) is not None:
+                round_.tell(query, known.label, known.confidence)
+        alike: dict[Any, list[Query]] = {}
+        for query in round_.queries:
+            if _key(query.x) not in self._known:
+                alike.setdefault(_key(query.x), []).append(query)
+        for standing in list(round_.said.values()):  # of a fit that is taken up
+            for query in alike.get(_key(_asked(standing).x), ()):
+                if query.id not in round_.said:
+                    round_.tell(query, standing.label, standing.confidence)
+
+        def keep(answer: Answer) -> None:
+            key = _key(_asked(answer).x)
+            for query in alike[key]:
+                round_.tell(query, answer.label, answer.confidence)
+            self._forget(key)
+            if answer.label is not SKIP:
+                self._known[key] = answer
+                self.answers.append(answer)
+
+        def forget(taken_back: Query) -> None:
+            key = _key(taken_back.x)
+            for query in alike[key]:
+                if query.id in round_.said:
+                    round_.undo(query)
+            self._forget(key)
+
+        unlike = {queries[0].id: queries[0] for queries in alike.values()}
+        said = [answer for number, answer in round_.said.items() if number in unlike]
+        rest = Round(QueryBatch(list(unlike.values())), keep, forget, said=said, before=round_.before)
+        if rest.open:
+            yield from conversation(self.oracle, rest)
+
+    def _forget(self, key: Any) -> None:
+        if self._known.pop(key, None) is not None:
+            self.answers = [answer for answer in self.answers if _key(_asked(answer).x) != key]
+
+
+def _asked(answer: Answer) -> Query:
+    assert answer.query is not None
+    return answer.query
 
 
 def _key(x: NDArray[Any]) -> tuple[Any, ...]:

@@ -35,6 +35,7 @@ LAST_WORD_SECONDS, GONE_SECONDS = 1.0, 0.3
 """How long the end waits for a page to hear of it, and after what silence there is no page."""
 
 FRAME_HEIGHT = 760
+MOST_PORT = 65535
 
 
 class WebOracle:
@@ -125,9 +126,11 @@ class WebOracle:
             from ._web_app import Page
         except ImportError as error:
             raise ImportError('WebOracle needs starlette and uvicorn: pip install "sklvae[web]"') from error
-        for name, number, least in (("timeout", timeout, 0), ("review", review, 0), ("port", port, 0)):
-            if not number >= least:
-                raise ValueError(f"WebOracle: {name} must be >= {least}, got {number!r}.")
+        for name, seconds in (("timeout", timeout), ("review", review)):
+            if not seconds >= 0:
+                raise ValueError(f"WebOracle: {name} must be >= 0, got {seconds!r}.")
+        if not 0 <= port <= MOST_PORT:
+            raise ValueError(f"WebOracle: port must be in [0, {MOST_PORT}], got {port!r}. Use 0 for any free one.")
         if token is not None and not re.fullmatch(r"[\w-]{16,}", token, re.ASCII):
             raise ValueError(
                 f"WebOracle: token must be at least 16 letters, digits, - or _, got {len(token)} characters."

@@ -164,11 +164,12 @@ class Page:
         return {"answer": act(self._answer), "undo": act(self._undo), "class": act(self._class), "go": act(self._go)}
 
     def _answer(self, said: dict[str, Any]) -> Response:
-        confidence, number, reply = said.get("confidence", 1.0), said.get("class"), said.get("reply")
+        confidence, name, reply = said.get("confidence", 1.0), said.get("class"), said.get("reply")
         if type(confidence) not in (int, float) or not 0 <= confidence <= 1:
             raise HTTPException(400)
-        if type(number) is int and 0 <= number < len(self.desk.classes):
-            label = self.desk.classes[number]
+        if isinstance(name, str):  # a page may outlive its program, and the next one counts classes otherwise
+            names = [str(label) for label in self.desk.classes]
+            label = self.desk.classes[names.index(name)] if name in names else self.desk.add_class(name)
         elif isinstance(reply, str) and reply in REPLIES:
             label, confidence = REPLIES[reply], 1.0
         else:
@@ -179,7 +180,9 @@ class Page:
         return self._now(200 if self.desk.undo(said.get("question", "")) else 409)
 
     def _class(self, said: dict[str, Any]) -> Response:
-        self.desk.add_class(str(said.get("name", "")))
+        if not isinstance(said.get("name"), str):
+            raise HTTPException(400)
+        self.desk.add_class(said["name"])
         return self._now()
 
     def _go(self, said: dict[str, Any]) -> Response:

@@ -164,11 +164,17 @@ def test_arrays_are_found_by_name(tmp_path, terminal, name):
         (np.array([3, -1, 7]), {"0": "3", "2": "7"}),
         (np.array([3.0, np.nan, 7.0]), {"0": "3", "2": "7"}),
         (np.array(["cat", "", "dog"]), {"0": "cat", "2": "dog"}),
+        (np.array([b"cat", b"", b"dog"]), {"0": "cat", "2": "dog"}),
     ],
 )
 def test_labels_come_with_arrays(tmp_path, terminal, y, labels):
     np.savez(tmp_path / "1.npz", x_train=np.eye(3), y_train=y)
     assert read(tmp_path / "1.npz", ARRAYS, terminal).labels == labels
+
+
+def test_arrays_that_are_not_needed_are_not_read(tmp_path, terminal):
+    np.savez(tmp_path / "1.npz", x_train=np.eye(3), about=np.array([None]))
+    assert len(read(tmp_path / "1.npz", ARRAYS, terminal).X) == 3
 
 
 def test_images_in_arrays_stay_bytes_and_have_their_colors_first(tmp_path, terminal):
@@ -189,6 +195,7 @@ def test_images_in_arrays_stay_bytes_and_have_their_colors_first(tmp_path, termi
         ({"x": np.array([["a"]])}, "x must be numbers"),
         ({"x": np.zeros((0, 3))}, "x must be numbers"),
         ({"x": np.array([[None]])}, "cannot be read as numpy arrays"),
+        ({"x": np.eye(2), "y": np.array(["cat", None])}, "cannot be read .* Save labels as numbers or texts, -1 or an"),
         ({"x": np.eye(2), "y": np.zeros(3)}, "y must have a label for each of 2 rows"),
     ],
 )
@@ -244,6 +251,8 @@ def test_further_rows_are_read_by_the_columns_of_the_first(tmp_path, terminal):
         ("age,color,tall\nold,red,True\n", "column 'age' must hold numbers: could not convert string to float: 'old'"),
         ("age,color,tall\n1,red,True\ninf,red,True\n", "column 'age' must hold finite numbers, got inf in row 1"),
         ("age,color,tall\n", "holds no row"),
+        ("age,color,tall\n1,red,True,more\n", "as many names in its first line as values in the others"),
+        ("age,color,tall\n1,red,True,more,still\n", "as many names in its first line as values in the others"),
         ("", "cannot be read as a table"),
         ('age,color,tall\n1,"red,True\n', "cannot be read as a table"),
     ],
@@ -275,6 +284,16 @@ def test_labels_and_ignored_columns_are_no_features(tmp_path, terminal):
     for wrong in ({"label": "none"}, {"ignored": ["none"]}):
         with pytest.raises(ValueError, match="has no column 'none'; it has"):
             read(path, {**TABLE, **wrong}, terminal)
+
+
+def test_a_separator_that_ends_the_lines_names_no_rows(tmp_path, terminal):
+    data = read(table(tmp_path / "1.csv", "a,b\n1,2,\n3,4,\n"), TABLE, terminal)
+    assert data.X.tolist() == [[1, 2], [3, 4]]
+
+
+def test_any_text_may_be_a_label(tmp_path, terminal):
+    path = table(tmp_path / "1.csv", "x,kind\n5,NA\n6,null\n7,\n8,None\n9\n")
+    assert read(path, {**TABLE, "label": "kind"}, terminal).labels == {"0": "NA", "1": "null", "3": "None"}
 
 
 def test_columns_that_say_nothing_are_named_and_left_out(tmp_path, capsys):

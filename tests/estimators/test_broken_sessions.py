@@ -153,6 +153,18 @@ def test_a_truncated_checkpoint_says_how_to_go_on_and_loses_no_answer(length, bl
     assert expert.batches == []
 
 
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9, 1.0])
+def test_a_bit_that_changed_in_a_checkpoint_is_not_trained_on(place, blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    tiny().fit(X, oracle=truth(y))
+    (checkpoint,) = tmp_path.rglob("checkpoint.safetensors")
+    damaged = bytearray(checkpoint.read_bytes())
+    damaged[int(place * (len(damaged) - 1))] ^= 1
+    checkpoint.write_bytes(damaged)
+    with pytest.raises(SessionError, match=r"checkpoint.safetensors cannot be read.*\. The answers are safe"):
+        tiny().fit(X, oracle=truth(y))
+
+
 def test_a_damaged_log_is_refused_and_left_as_it_is(blobs, tiny, truth, tmp_path):
     X, y = blobs
     tiny().fit(X, oracle=truth(y))

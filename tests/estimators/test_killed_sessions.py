@@ -177,7 +177,7 @@ class Person:
     def answer(self):
         self.wait({"asking"})
         question = self.state["question"]
-        self.state = self.ask("answer", {"question": question["key"], "class": question["row"] % 3})
+        self.state = self.ask("answer", {"question": question["key"], "class": str(question["row"] % 3)})
 
     def undo(self):
         self.state = self.ask("undo", {"question": self.state["undo"]})

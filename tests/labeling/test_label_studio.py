@@ -170,6 +170,18 @@ def test_a_class_that_was_not_offered_is_told(tmp_path, images, ask):
         list(replies)
 
 
+def test_other_controls_beside_those_of_the_interface_are_left_alone(tmp_path, images, ask):
+    oracle = LabelStudioFiles(tmp_path, CLASSES)
+    replies = oracle(ask(images, [0]))
+    said, rating, relation = annotation("cat"), {"from_name": "stars", "value": {"rating": 3}}, {"type": "relation"}
+    said["result"] += [rating, relation, {"from_name": "empty", "value": {"choices": []}}]
+    write_export(tmp_path, [said])
+    assert [answer.label for answer in replies] == ["cat"]
+    write_export(tmp_path, [annotation("cat", "absolutely")])
+    with pytest.raises(ValueError, match="'absolutely' is no confidence of this oracle"):
+        oracle.read(tmp_path / "round_0" / "export.json")
+
+
 @pytest.mark.parametrize("classes", [[], ["a", "a"], ["no valid class"]])
 def test_classes_must_have_names_of_their_own(tmp_path, classes):
     with pytest.raises(ValueError, match="classes must have names of their own"):

@@ -155,6 +155,23 @@ def test_a_vote_that_is_taken_back_changes_the_answer(log):
     assert log.answers()[0].label is SKIP
 
 
+def test_a_vote_that_is_taken_back_and_not_given_again_opens_the_question(log):
+    class Doubting(Voter):
+        def attend(self, round_):
+            yield
+            round_.undo(QUERIES[0])
+            raise ConnectionError("gone")
+
+    with pytest.raises(OracleError):
+        consult(MajorityOracle([Voter(["cat"] * 3), Voter(["cat"] * 3, stops_at=2)]), round_in(log))
+    assert list(log.answers()) == [0, 1]
+    with pytest.raises(OracleError):
+        consult(MajorityOracle([Voter(["cat"] * 3), Doubting([])]), round_in(log))
+    assert list(log.answers()) == [1]
+    consult(MajorityOracle([Voter(["cat"] * 3), Voter(["dog"] * 3)]), round_in(log))
+    assert [answer.label for _, answer in sorted(log.answers().items())] == [SKIP, "cat", SKIP]
+
+
 def test_a_fit_by_several_votes_goes_on_where_it_was(tmp_path):
     X = np.concatenate([np.eye(6), 5 + np.eye(6)])
 

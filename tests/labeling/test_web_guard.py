@@ -39,7 +39,7 @@ def test_strangers_get_nothing(asking, headers, root, status):
 
 def test_a_form_of_another_site_cannot_post(asking):
     oracle, client, _ = asking
-    said = {"question": client.state()["question"]["key"], "class": 0}
+    said = {"question": client.state()["question"]["key"], "class": "cat"}
     for headers in ({"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}):
         assert client("POST", "answer", said, headers)[0] == 415
     client("GET", "answer")
@@ -77,22 +77,30 @@ def test_every_response_forbids_what_the_page_does_not_need(asking):
         (b"[]", 400),
         (b"[" * 4000, 400),
         (b"\xff", 400),
-        (b'{"class": 9}', 400),
-        (b'{"class": -1}', 400),
+        (b'{"class": 0}', 400),
+        (b'{"class": ""}', 400),
+        (b'{"class": ["cat"]}', 400),
         (b'{"class": true}', 400),
-        (b'{"class": 0, "confidence": 1.1}', 400),
-        (b'{"class": 0, "confidence": NaN}', 400),
-        (b'{"class": 0, "confidence": true}', 400),
+        (b'{"class": "cat", "confidence": 1.1}', 400),
+        (b'{"class": "cat", "confidence": NaN}', 400),
+        (b'{"class": "cat", "confidence": true}', 400),
         (b'{"reply": "maybe"}', 400),
         (b'{"reply": ["skip"]}', 400),
-        (b'{"class": 0, "question": "other"}', 409),
-        (b'{"class": 0, "question": 3}', 409),
+        (b'{"class": "cat", "question": "other"}', 409),
+        (b'{"class": "cat", "question": 3}', 409),
     ],
 )
 def test_what_is_no_answer_is_refused(asking, body, status):
     oracle, client, _ = asking
     assert client("POST", "answer", body)[0] == status
     assert oracle.answers == []
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"name": null}', b'{"name": 3}', b'{"name": {"a": 1}}', b'{"name": " "}'])
+def test_what_is_no_name_makes_no_class(asking, body):
+    _, client, _ = asking
+    assert client("POST", "class", body)[0] == 400
+    assert client.state()["classes"] == ["cat", "dog"]
 
 
 def test_a_body_without_an_end_is_cut_off(asking):

@@ -23,7 +23,7 @@ CLASSES = ["cat", "dog"]
 
 def test_answers_come_in_the_order_of_the_questions_with_their_confidence(asking):
     oracle, client, heard = asking
-    assert client.answer(**{"class": 1}, confidence=0.25) == 200
+    assert client.answer(**{"class": "dog"}, confidence=0.25) == 200
     assert client.answer(reply="invalid") == 200
     assert heard.labels() == ["dog", INVALID]
     assert [answer.confidence for answer in heard.heard] == [0.25, 1.0]
@@ -35,8 +35,8 @@ def test_labels_keep_their_type(web, client, ask, images, listen):
     heard = listen(oracle, ask(images, [1, 2]))
     page = client(oracle)
     assert page.post("class", name="7")[0] == 200
-    for number in (1, 2):
-        page.answer(**{"class": number})
+    for name in ("5", "7"):
+        page.answer(**{"class": name})
     assert heard.labels() == [5, 7]
     assert all(type(label) is int for label in heard.labels())
 
@@ -47,6 +47,24 @@ def test_a_class_that_cannot_be_is_said_on_the_page(web, client):
     assert status == 400
     assert "no class '3'" in said["error"]
     assert page.state()["new_classes"] is False
+
+
+@pytest.mark.parametrize("classes", [CLASSES, ["dog", "cat"], ["dog"], None, [" cat ", "dog", "cat"]])
+def test_an_answer_is_the_class_of_its_name_whatever_the_order(classes, web, client, ask, images, listen):
+    """A page that outlives its program sends what was said there to the next one."""
+    oracle = web(classes)
+    heard = listen(oracle, ask(images, [1]))
+    assert client(oracle).answer(**{"class": "cat"}) == 200
+    assert heard.labels() == ["cat"]
+
+
+def test_an_answer_adds_no_class_where_there_are_fixed_ones(web, client, ask, images, listen):
+    oracle = web(CLASSES, new_classes=False)
+    listen(oracle, ask(images, [1]))
+    page = client(oracle)
+    status, said = page.post("answer", question=page.state()["question"]["key"], **{"class": "emu"})
+    assert (status, oracle.answers) == (400, [])
+    assert "no class 'emu'" in said["error"]
 
 
 def test_the_pictures_are_those_of_the_question_and_its_neighbors(asking, images):
@@ -76,8 +94,8 @@ def test_the_state_tells_progress_guesses_and_what_is_left(web, client, ask, ima
     oracle = web(CLASSES, X=images, budget=5)
     heard = listen(oracle, ask(images, [0, 1, 2], suggestion=("dog", 0.7), round_=2))
     page = client(oracle)
-    for number in (1, 0):
-        page.answer(**{"class": number})
+    for name in ("dog", "cat"):
+        page.answer(**{"class": name})
     state = page.state()
     assert (state["answered"], state["left"]) == (2, 3)
     assert state["guesses"] == {"right": 1, "judged": 2}
@@ -92,12 +110,12 @@ def test_the_last_answers_can_be_taken_back_in_the_review(web, client, ask, imag
     oracle = web(CLASSES, review=60)
     heard = listen(oracle, ask(images, [0, 1]))
     page = client(oracle)
-    for number in (0, 0):
-        page.answer(**{"class": number})
+    for name in ("cat", "cat"):
+        page.answer(**{"class": name})
     state = page.state()
     assert (state["phase"], state["review"]) == ("review", 60)
     assert page.post("undo", question=state["undo"])[0] == 200
-    page.answer(**{"class": 1})
+    page.answer(**{"class": "dog"})
     assert page.post("go", question="other")[0] == 409
     assert page.post("go", question=page.state()["undo"])[0] == 200
     assert heard.labels() == ["cat", "dog"]
@@ -107,7 +125,7 @@ def test_the_last_answers_can_be_taken_back_in_the_review(web, client, ask, imag
 def test_a_timeout_hands_over_what_was_said(web, client, ask, images):
     oracle, kept = web(CLASSES, timeout=1.0), []
     queries = ask(images, [0, 1, 2])
-    person = threading.Timer(0.2, lambda: client(oracle).answer(**{"class": 1}))
+    person = threading.Timer(0.2, lambda: client(oracle).answer(**{"class": "dog"}))
     person.start()
     with pytest.raises(OracleError, match=r"TimeoutError: nobody answered on the page for 1 s \(after 1 answers"):
         consult(oracle, Round(queries, kept.append))
@@ -120,7 +138,7 @@ def test_an_interrupt_hands_over_what_was_said(web, client, ask, images):
     oracle, kept = web(CLASSES), []
 
     def person():
-        client(oracle).answer(**{"class": 1})
+        client(oracle).answer(**{"class": "dog"})
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Timer(0.3, person).start()
@@ -141,8 +159,8 @@ def test_a_whole_fit_by_the_page(web, client):
             question = page.state()["question"]
             if question is not None:
                 side = "left" if float(question["features"][0]["value"]) < 0 else "right"
-                classes = page.post("class", name=side)[1]["classes"]
-                page.post("answer", question=question["key"], **{"class": classes.index(side)})
+                page.post("class", name=side)
+                page.post("answer", question=question["key"], **{"class": side})
             over.wait(0.02)
 
     bot = threading.Thread(target=person)
@@ -162,7 +180,7 @@ def test_a_whole_fit_by_the_page(web, client):
 
 def test_a_fit_that_breaks_off_is_repeated_without_asking_twice(web, client, ask, images, listen, until):
     oracle, queries, kept = web(CLASSES, timeout=0.5), ask(images, [0, 1, 2]), []
-    threading.Timer(0.1, lambda: client(oracle).answer(**{"class": 1})).start()
+    threading.Timer(0.1, lambda: client(oracle).answer(**{"class": "dog"})).start()
     with pytest.raises(OracleError):
         consult(oracle, Round(queries, kept.append))
     again = web(CLASSES)
@@ -170,13 +188,13 @@ def test_a_fit_that_breaks_off_is_repeated_without_asking_twice(web, client, ask
     until(lambda: client(again).state()["question"])
     assert client(again).state()["question"]["of"] == 2
     for _ in range(2):
-        client(again).answer(**{"class": 0})
+        client(again).answer(**{"class": "cat"})
     assert heard.labels() == ["dog", "cat", "cat"]
 
 
 def test_closing_in_the_middle_of_a_round_hands_over_what_was_said(asking):
     oracle, client, heard = asking
-    client.answer(**{"class": 0})
+    client.answer(**{"class": "cat"})
     oracle.close()
     heard.join(20)
     assert [answer.label for answer in heard.heard] == ["cat"]
@@ -186,13 +204,13 @@ def test_closing_in_the_middle_of_a_round_hands_over_what_was_said(asking):
 
 def test_a_server_that_broke_down_in_the_middle_comes_back_at_the_same_address(asking, until):
     oracle, client, heard = asking
-    client.answer(**{"class": 0})
+    client.answer(**{"class": "cat"})
     address, broken = oracle.url, oracle._service.server
     broken.stop()
     until(lambda: oracle._service.server is not broken and oracle._service.server.alive)
     assert oracle.url == address
     assert client.state()["answered"] == 1
-    client.answer(**{"class": 1})
+    client.answer(**{"class": "dog"})
     assert heard.labels() == ["cat", "dog"]
 
 
@@ -252,6 +270,8 @@ def test_port_and_token_keep_the_address(web, client):
     [
         ({"timeout": -1}, "timeout must be >= 0, got -1"),
         ({"review": float("nan")}, "review must be >= 0, got nan"),
+        ({"port": -1}, r"port must be in \[0, 65535\], got -1"),
+        ({"port": 65536}, r"port must be in \[0, 65535\], got 65536. Use 0 for any"),
         ({"token": "short"}, "token must be at least 16 letters"),
         ({"token": "with/slash/and/more/letters"}, "token must be at least 16 letters"),
         ({"X": [1.0]}, "WebOracle: X must be the numbers that fit gets"),
@@ -275,9 +295,9 @@ def test_one_oracle_asks_for_one_fit_at_a_time(asking, ask, images, until):
 def test_several_people_answer_at_the_same_time(web, client, ask, images, listen):
     people = [web(CLASSES) for _ in range(3)]
     heard = listen(MajorityOracle(people), ask(images, [0, 1]))
-    for person, number in reversed(list(zip(people, (0, 0, 1), strict=True))):
+    for person, name in reversed(list(zip(people, ("cat", "cat", "dog"), strict=True))):
         for _ in range(2):
-            client(person).answer(**{"class": number})
+            client(person).answer(**{"class": name})
     assert heard.labels() == ["cat", "cat"]
     assert [answer.confidence for answer in heard.heard] == [2 / 3, 2 / 3]
 

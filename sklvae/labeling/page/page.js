@@ -108,7 +108,7 @@ async function resend() {
 
 const confidence = () => Number(at("slider").value) / 100;
 const answer = (what) => state.question && send("answer", {question: state.question.key, ...what});
-const choose = (number) => answer({class: number, confidence: confidence()});
+const choose = (number) => answer({class: state.classes[number], confidence: confidence()});
 const undo = () => state.undo && send("undo", {question: state.undo});
 const go = () => state.undo && send("go", {question: state.undo});
 
