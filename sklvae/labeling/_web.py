@@ -36,6 +36,8 @@ LAST_WORD_SECONDS, GONE_SECONDS = 1.0, 0.3
 
 FRAME_HEIGHT = 760
 
+MOST_PORT = 2**16 - 1
+
 
 class WebOracle:
     """Asks a person on a web page that this machine serves to itself.
@@ -128,6 +130,8 @@ class WebOracle:
         for name, number, least in (("timeout", timeout, 0), ("review", review, 0), ("port", port, 0)):
             if not number >= least:
                 raise ValueError(f"WebOracle: {name} must be >= {least}, got {number!r}.")
+        if port > MOST_PORT:
+            raise ValueError(f"WebOracle: port must be <= {MOST_PORT}, got {port!r}. Give 0 for any free one.")
         if token is not None and not re.fullmatch(r"[\w-]{16,}", token, re.ASCII):
             raise ValueError(
                 f"WebOracle: token must be at least 16 letters, digits, - or _, got {len(token)} characters."

@@ -251,6 +251,7 @@ def test_port_and_token_keep_the_address(web, client):
     ("parameters", "said"),
     [
         ({"timeout": -1}, "timeout must be >= 0, got -1"),
+        ({"port": 65536}, "port must be <= 65535, got 65536. Give 0 for any free one"),
         ({"review": float("nan")}, "review must be >= 0, got nan"),
         ({"token": "short"}, "token must be at least 16 letters"),
         ({"token": "with/slash/and/more/letters"}, "token must be at least 16 letters"),
