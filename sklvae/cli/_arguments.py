@@ -106,7 +106,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     asking.add_argument(
         "--known", metavar="FILE", type=Path, help="labels that are known, in columns file (or row), label"
     )
-    asking.add_argument("--port", metavar="N", type=port_number, default=0, help="port of the page (default: any that is free)")
+    asking.add_argument(
+        "--port", metavar="N", type=port_number, default=0, help="port of the page (default: any that is free)"
+    )
     images = asking.add_argument_group("for images")
     images.add_argument(
         "--size", metavar="N|HxW", type=size,
@@ -119,7 +121,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     table.add_argument("--ignore", metavar="A,B,...", type=names, help="columns to leave out")
     training = asking.add_argument_group("training")
     training.add_argument("--max-epochs", metavar="N", type=positive, help="at most so many in a phase")
-    training.add_argument("--seed", metavar="N", type=seed_number, default=0, help="decides everything random (default: 0)")
+    training.add_argument(
+        "--seed", metavar="N", type=seed_number, default=0, help="decides everything random (default: 0)"
+    )
 
     applying: Any = commands.add_parser(
         "predict", help="apply a model", description=PREDICT, epilog=PREDICT_EXAMPLES, **look

@@ -74,6 +74,11 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
                 raise ValueError("it is one array, not a file of several")
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if "pickle" in str(error):  # numpy would advise to load it unsafely
+            raise ValueError(
+                f"{path} cannot be read as numpy arrays: it holds objects, or was not written by numpy. Write numbers "
+                "with numpy.savez(path, x=X)."
+            ) from error
         raise ValueError(f"{path} cannot be read as numpy arrays: {error}") from error
 
 

@@ -58,8 +58,7 @@ def label(arguments: Any, terminal: Terminal) -> None:
     )
     y = np.array([known.get(name) for name in data.names], dtype=object) if known else None
     with asked_oracle(arguments, data, budget, terminal) as oracle:
-        _begin(session, out, _about(arguments, data, known))
-        terminal.say("training on all rows; the questions come after it")
+        _begin(session, out, _about(arguments, data, known), terminal)
         try:
             _fit(classifier, data, y, oracle, f"The answers are in {session}; repeat the command to go on from them.")
         finally:
@@ -127,12 +126,13 @@ def _about(arguments: Any, data: Data, known: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _begin(session: Path, out: Path, about: dict[str, Any]) -> None:
+def _begin(session: Path, out: Path, about: dict[str, Any], terminal: Terminal) -> None:
     """Begin a session, or go on with it if it was begun by the same command."""
     file = session / SETTINGS
     session.mkdir(exist_ok=True)
     if not file.exists() or list(session.iterdir()) == [file]:  # where nothing was asked yet
         write_whole(file, json.dumps(about, indent=2).encode())
+        terminal.say("training on all rows; the questions come after it")
         return
     begun = json.loads(file.read_text("utf-8"))
     differ = [name for name in about if about[name] != begun.get(name)]
@@ -140,10 +140,12 @@ def _begin(session: Path, out: Path, about: dict[str, Any]) -> None:
         short = ("--classes", "--budget", "--max-epochs", "--seed", "the kind of data", "the number of rows")
         told = [f"{name} was {begun.get(name)}, now {about[name]}" for name in differ if name in short]
         told = told or [f"{name} differ" for name in differ]
+        known = f"; its answers count there with --known {out}" if out.exists() else ""
         raise ValueError(
-            f"{out} was begun by another command: {'; '.join(told)}. Repeat the first "
-            f"command to go on with it, or give another --out; its answers count there with --known {out}."
+            f"{out} was begun by another command: {'; '.join(told)}. Repeat the first command to go on with it, or "
+            f"give another --out{known}. To begin anew, delete the folder {session}."
         )
+    terminal.say(f"going on with the session in {session}")
 
 
 def _rows(classifier: Any, data: Data, known: dict[str, str]) -> list[tuple[Any, ...]]:

@@ -25,6 +25,7 @@ def predict(arguments: Any, terminal: Terminal) -> None:
         raise ValueError(
             f"MODEL must be a file that `sklvae label` wrote, ending in .safetensors, got {arguments.model}."
         )
+    _check_out(arguments)
     model = load(arguments.model)
     if not hasattr(model, "reader_"):
         raise ValueError(
@@ -43,8 +44,18 @@ def predict(arguments: Any, terminal: Terminal) -> None:
         sys.stdout.buffer.write(csv_bytes(header, rows))
         sys.stdout.flush()
     else:
-        for used in (arguments.model, arguments.data):
-            if arguments.out.exists() and arguments.out.samefile(used):
-                raise ValueError(f"--out must be another file than {used}.")
         write_csv(arguments.out, header, rows)
         terminal.say(f"{arguments.out}: {len(rows)} rows")
+
+
+def _check_out(arguments: Any) -> None:
+    """Refuse a place for the results before anything is read."""
+    if arguments.out is None:
+        return
+    if not arguments.out.parent.is_dir():
+        raise ValueError(f"--out: there is no folder {arguments.out.parent}. Make it first.")
+    if arguments.out.is_dir():
+        raise ValueError(f"--out must be a file, got the folder {arguments.out}.")
+    for used in (arguments.model, arguments.data):
+        if arguments.out.exists() and used.exists() and arguments.out.samefile(used):
+            raise ValueError(f"--out must be another file than {used}.")

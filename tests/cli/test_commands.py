@@ -94,6 +94,8 @@ def test_another_command_is_told_from_the_first(label, run, digits, tmp_path):
     given = {row["file"]: row["label"] for row in rows if row["source"] == "asked"}
     assert {row["file"]: row["label"] for row in more if row["source"] == "known"} == given
     assert sum(row["source"] == "asked" for row in more) > 0
+    out.unlink()  # as where the first command has not come to its end
+    assert "--known" not in run("label", digits / "images", "--oracle-csv", truth, "--out", out)[2]
 
 
 def test_what_was_asked_about_other_data_is_not_mixed_in(label, run, digits, write, tmp_path):
@@ -119,6 +121,14 @@ def test_a_command_that_asked_nothing_may_be_another_one(label, run, write, tmp_
     assert "X must vary" in run("label", tmp_path / "x.npz", *options)[2]
     np.savez(tmp_path / "x.npz", X=X + 5 * (np.arange(20) % 2)[:, None] + np.arange(2) * np.arange(20)[:, None] / 50)
     assert len(label(data=tmp_path / "x.npz", truth=tmp_path / "truth.csv")) == 20
+
+
+def test_a_file_with_few_true_labels_is_noticed_before_the_questions(run, write, tmp_path):
+    X = np.arange(20)[:, None] / [1, 7]
+    np.savez(tmp_path / "x.npz", X=X)
+    write(tmp_path / "truth.csv", [["row", "label"], [0, "a"], [1, "b"]])
+    command = ["label", tmp_path / "x.npz", "--oracle-csv", tmp_path / "truth.csv", "--out", tmp_path / "labels.csv"]
+    assert "has labels for 2 of 20 rows; questions about others are skipped" in run(*command, "--max-epochs", 1)[2]
 
 
 def test_a_file_that_is_there_is_not_replaced(run, digits, tmp_path):
@@ -215,6 +225,8 @@ def test_the_budget_is_cut_where_there_are_fewer_rows(run, write, tmp_path):
 def test_it_says_how_things_go_unless_it_is_to_be_quiet(run, digits, tmp_path):
     command = ["label", digits / "images", "--oracle-csv", digits / "truth.csv", "--max-epochs", 2, "--budget", 10]
     _, _, said = run(*command, "--out", tmp_path / "1.csv")
+    assert "training on all rows; the questions come after it" in said
+    assert "going on with the session" in run(*command, "--out", tmp_path / "1.csv")[2]
     assert all(line.startswith("sklvae: ") for line in said.splitlines())
     assert "60 rows of shape (8, 8), uint8" in said
     assert re.search(r"questions 1 to \d+ of 10", said)
@@ -413,6 +425,17 @@ def test_a_model_that_cannot_be_applied_is_refused(run, label, digits, tmp_path)
     )
     assert code == 1
     assert "--out must be another file" in said
+
+
+def test_a_place_for_predictions_is_refused_before_anything_is_read(run, tmp_path):
+    (tmp_path / "model").write_text("no model")
+    for out, message in (
+        (tmp_path / "none" / "p.csv", "--out: there is no folder"),
+        (tmp_path, "--out must be a file"),
+    ):
+        code, _, said = run("predict", tmp_path / "model", tmp_path, "--out", out)
+        assert code == 1
+        assert message in said
 
 
 @pytest.mark.parametrize("reason", [KeyboardInterrupt, EOFError])

@@ -205,6 +205,15 @@ def test_a_file_that_holds_no_arrays_is_refused(tmp_path, terminal, content):
         read(tmp_path / "1.npz", ARRAYS, terminal)
 
 
+def test_nobody_is_advised_to_load_a_file_unsafely(tmp_path, terminal):
+    np.savez(tmp_path / "1.npz", x=np.array([{}, {}], dtype=object))
+    (tmp_path / "2.npz").write_text("no array")
+    for name in ("1.npz", "2.npz"):
+        with pytest.raises(ValueError, match=r"Write numbers with numpy\.savez") as refused:
+            read(tmp_path / name, ARRAYS, terminal)
+        assert "pickle" not in str(refused.value)
+
+
 def test_one_array_under_a_wrong_name_is_refused(tmp_path, terminal):
     with (tmp_path / "1.npz").open("wb") as file:
         np.save(file, np.eye(3))
@@ -304,7 +313,7 @@ def test_the_same_table_gives_the_same_numbers_again(tmp_path_factory, rows):
 
 
 def test_data_of_another_kind_are_refused(tmp_path, terminal):
-    with pytest.raises(ValueError, match=r"The model was made from table, and .* holds images"):
+    with pytest.raises(ValueError, match=r"The model was made from a table, but .* holds images\. Give a table\."):
         read(tmp_path, TABLE, terminal)
     (tmp_path / "1.txt").touch()
     with pytest.raises(ValueError, match=r"DATA must be a folder of images, an \.npz file or a \.csv file"):
