@@ -108,7 +108,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="labels that are known, in columns file (or row), label; or the folder labels.session of another command, "
         "for its answers; may be given several times, and the last one that has a row counts"
     )  # fmt: skip
-    asking.add_argument("--port", metavar="N", type=int, default=0, help="port of the page (default: any that is free)")
+    asking.add_argument(
+        "--port", metavar="N", type=port_number, default=0, help="port of the page (default: any that is free)"
+    )
     images = asking.add_argument_group("for images")
     images.add_argument(
         "--size", metavar="N|HxW", type=size,
@@ -121,7 +123,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     table.add_argument("--ignore", metavar="A,B,...", type=names, help="columns to leave out")
     training = asking.add_argument_group("training")
     training.add_argument("--max-epochs", metavar="N", type=positive, help="at most so many in a phase")
-    training.add_argument("--seed", metavar="N", type=int, default=0, help="decides everything random (default: 0)")
+    training.add_argument(
+        "--seed", metavar="N", type=seed_number, default=0, help="decides everything random (default: 0)"
+    )
 
     applying: Any = commands.add_parser(
         "predict", help="apply a model", description=PREDICT, epilog=PREDICT_EXAMPLES, **look
@@ -152,6 +156,22 @@ def positive(text: str) -> int:
     """An integer from 1 on."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
+    return int(text)
+
+
+def port_number(text: str) -> int:
+    """A port, or 0."""
+    return _up_to(65535, text)
+
+
+def seed_number(text: str) -> int:
+    """A seed that numpy takes."""
+    return _up_to(2**32 - 1, text)
+
+
+def _up_to(most: int, text: str) -> int:
+    if not text.isdecimal() or int(text) > most:
+        raise argparse.ArgumentTypeError(f"must be an integer from 0 to {most}, got {text!r}")
     return int(text)
 
 

@@ -76,9 +76,12 @@ def _loaded(path: Path) -> tuple[list[str], dict[str, NDArray[Any]]]:
             wanted = arrays.files if len(arrays.files) == 1 else [*INPUTS, *LABELS]
             return arrays.files, {name: arrays[name] for name in wanted if name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        objects = "Save labels as numbers or texts, -1 or an empty text where there is none."
-        way_out = f". {objects}" if "allow_pickle" in str(error) else ""
-        raise ValueError(f"{path} cannot be read as numpy arrays: {error}{way_out}") from error
+        if "pickle" in str(error):  # numpy would advise to load it unsafely
+            raise ValueError(
+                f"{path} cannot be read as numpy arrays: it holds objects, or was not written by numpy. Write numbers "
+                "with numpy.savez(path, x=X), and labels as numbers or texts, -1 or an empty text where there is none."
+            ) from error
+        raise ValueError(f"{path} cannot be read as numpy arrays: {error}") from error
 
 
 def _labels(path: Path, arrays: dict[str, NDArray[Any]], n_rows: int) -> dict[str, str]:

@@ -35,7 +35,7 @@ def asked_oracle(arguments: Any, data: Data, budget: int, terminal: Terminal) ->
         If its file is wrong.
     """
     if arguments.oracle_csv is not None:
-        yield _Announced(_truth(arguments.oracle_csv, data, arguments.classes), None, budget, terminal)
+        yield _Announced(_truth(arguments.oracle_csv, data, arguments.classes, terminal), None, budget, terminal)
         return
     seen = data.X if data.pictures is None else data.pictures
     settings: dict[str, Any] = {
@@ -94,12 +94,18 @@ def _row(query: Any) -> int:
     return int(query.members[0] if query.index is None else query.index)
 
 
-def _truth(path: Path, data: Data, classes: Iterable[str] | None) -> Callable[[QueryBatch], list[Any]]:
+def _truth(
+    path: Path, data: Data, classes: Iterable[str] | None, terminal: Terminal
+) -> Callable[[QueryBatch], list[Any]]:
     """Answers from a file of true labels; SKIP where it has none."""
     truth = read_labels(path, data.heading, data.names, given_only=False)
     unknown = set() if classes is None else {label for label in truth.values() if label not in classes}
     if unknown - {NO_CLASS}:
         raise ValueError(f"{path} has labels that --classes lacks: {sorted(unknown)}. Name every class there.")
+    if len(truth) < len(data.names):
+        terminal.say(
+            f"{path} has labels for {len(truth)} of {len(data.names)} rows; questions about others are skipped"
+        )
     no_class = unknown if classes is not None else {NO_CLASS}
     said = {name: INVALID if label in no_class else label for name, label in truth.items()}
     return lambda queries: [said.get(data.names[_row(query)], SKIP) for query in queries]

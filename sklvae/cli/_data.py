@@ -52,6 +52,8 @@ class Data:
 
 READERS: dict[str, Callable[..., dict[str, Any]]] = {"images": read_images, "arrays": read_arrays, "table": read_table}
 
+CALLED = {"images": "images", "arrays": "arrays", "table": "a table"}
+
 SUFFIXES = {".npz": "arrays", ".csv": "table", ".tsv": "table"}
 
 
@@ -85,5 +87,6 @@ def read(path: Path, reader: dict[str, Any], terminal: Terminal, *, for_people: 
         If a package is not installed that reads them.
     """
     if (kind := kind_of(path)) != reader["kind"]:
-        raise ValueError(f"The model was made from {reader['kind']}, and {path} holds {kind}. Give data of that kind.")
+        made, found = CALLED[reader["kind"]], CALLED[kind]
+        raise ValueError(f"The model was made from {made}, but {path} holds {found}. Give {made}.")
     return Data(**READERS[kind](path, reader, terminal, for_people=for_people))

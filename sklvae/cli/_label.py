@@ -54,8 +54,7 @@ def label(arguments: Any, terminal: Terminal) -> None:
     )
     y = np.array([known.get(name) for name in data.names], dtype=object) if known else None
     with asked_oracle(arguments, data, budget, terminal) as oracle:
-        begin(session, out, _about(arguments, data, known))
-        terminal.say("training on all rows; the questions come after it")
+        begin(session, out, _about(arguments, data, known), terminal)
         try:
             _fit(classifier, data, y, oracle, f"The answers are in {session}; repeat the command to go on from them.")
         finally:

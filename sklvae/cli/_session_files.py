@@ -10,6 +10,7 @@ from typing import Any
 
 from ..estimators._persistence import write_whole
 from ..labeling import AnswerLog, digest
+from ._terminal import Terminal
 
 __all__ = ["NAMES", "answered_labels", "begin", "is_begun"]
 
@@ -28,7 +29,7 @@ def is_begun(session: Path) -> bool:
     return (session / SETTINGS).exists()
 
 
-def begin(session: Path, out: Path, about: Mapping[str, Any]) -> None:
+def begin(session: Path, out: Path, about: Mapping[str, Any], terminal: Terminal) -> None:
     """Begin a session, or go on with it if it was begun by the same command.
 
     Raises
@@ -39,6 +40,7 @@ def begin(session: Path, out: Path, about: Mapping[str, Any]) -> None:
     session.mkdir(exist_ok=True)
     if not is_begun(session) or list(session.iterdir()) == [session / SETTINGS]:  # where nothing was asked yet
         write_whole(session / SETTINGS, json.dumps(about, indent=2).encode())
+        terminal.say("training on all rows; the questions come after it")
         return
     begun = _begun(session)
     differ = [name for name in about if about[name] != begun.get(name)]
@@ -47,8 +49,10 @@ def begin(session: Path, out: Path, about: Mapping[str, Any]) -> None:
         told = told or [f"{name} differ" for name in differ]
         raise ValueError(
             f"{out} was begun by another command: {'; '.join(told)}. Repeat the first command to go on with it, or "
-            f"give another --out; its answers count there with --known {session}, beside any other --known."
+            f"give another --out; its answers count there with --known {session}, beside any other --known. To begin "
+            f"anew, delete the folder {session}."
         )
+    terminal.say(f"going on with the session in {session}")
 
 
 def answered_labels(session: Path, names: Sequence[str]) -> dict[str, str]:

@@ -86,8 +86,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="auto"
-        As in `VariationalAutoencoder`; "auto" is "conv3" for images of at least 8 x 8. Where there are views, a callable
-        is asked for 16 outputs more.
+        As in `VariationalAutoencoder`; "auto" is "conv3" for images of at least 8 x 8. Where there are views, a
+        callable is asked for 16 outputs more.
     hidden_units : tuple of int, default=(500, 500)
         Widths of the dense hidden layers.
     image_shape : tuple of int, default=None

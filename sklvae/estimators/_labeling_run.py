@@ -194,6 +194,7 @@ class LabelingRun(Run):
         graph = self.inputs_graph()
         if self.directions is not None:
             graph = graph + knn_graph(self.directions)
+            graph.sort_indices()  # points follow its edges in their order: a run that is taken up has the same one
             if self.model is None:  # the latents say less than the directions until labels have shaped them
                 return graph
         return with_latents(graph, z)

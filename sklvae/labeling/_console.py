@@ -27,8 +27,9 @@ PICTURE_COLUMNS, NEIGHBOR_COLUMNS = 32, 16
 
 HELP = (
     "number or name of a class; then, if not sure, [b]~[/] (fairly sure), [b]~~[/] (a guess) or [b]70%[/]; "
-    "[b]+ name[/] new class; [b]{}[/] the model's guess; [b]{}[/] no valid class; empty line skips; [b]{}[/] takes back"
+    "{}[b]{}[/] the model's guess; [b]{}[/] no valid class; empty line skips; [b]{}[/] takes back"
 )
+NEW_CLASS = "[b]+ name[/] new class; "
 COMMANDS = ("=", "x", "u")
 SURE = {"~~": LEVELS["a guess"], "~": LEVELS["fairly sure"]}
 
@@ -189,7 +190,7 @@ class ConsoleOracle:
         raise ValueError(f"{text!r} is no class.")
 
     def _help(self) -> None:
-        self.console.print(HELP.format(*self._commands), style="dim")
+        self.console.print(HELP.format(NEW_CLASS if self._desk.new_classes else "", *self._commands), style="dim")
 
     def _show(self, query: Query) -> None:
         from rich.columns import Columns

@@ -35,7 +35,7 @@ LAST_WORD_SECONDS, GONE_SECONDS = 1.0, 0.3
 """How long the end waits for a page to hear of it, and after what silence there is no page."""
 
 FRAME_HEIGHT = 760
-MOST_PORT = 65535
+MOST_PORT = 2**16 - 1
 
 
 class WebOracle:

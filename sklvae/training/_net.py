@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,9 +154,17 @@ class Net(NeuralNet):
         """Call the callbacks; one that ends training, as skorch's EarlyStopping does, is no interruption."""
         try:
             super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            self.interrupted_ = method_name != "on_epoch_end"  # where callbacks stop; a person hits it hardly ever
+        except KeyboardInterrupt as error:
+            self.interrupted_ = method_name != "on_epoch_end" or not _is_raised(error)
             raise
+
+
+def _is_raised(error: BaseException) -> bool:
+    """Whether a `raise` made it; Ctrl-C comes from no line of Python."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 class AdversarialNet(Net):

@@ -12,6 +12,8 @@ import sklvae
         (["label"], "required: DATA, --out"),
         (["label", "x.npz"], "required: --out"),
         (["label", "x.npz", "--out", "l.csv", "--budget", "0"], r"--budget: must be an integer >= 1, got '0'"),
+        (["label", "x.npz", "--out", "l.csv", "--port", "65536"], "--port: must be an integer from 0 to 65535"),
+        (["label", "x.npz", "--out", "l.csv", "--seed", "-1"], "--seed: must be an integer from 0 to 4294967295"),
         (["label", "x.npz", "--out", "l.csv", "--classes", "cat"], "at least two classes"),
         (["label", "x.npz", "--out", "l.csv", "--classes", "cat,,dog"], "different names"),
         (["label", "x.npz", "--out", "l.csv", "--classes", "cat,cat"], "different names"),

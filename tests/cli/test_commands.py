@@ -159,6 +159,8 @@ def test_the_budget_is_cut_where_there_are_fewer_rows(run, write, tmp_path):
 def test_it_says_how_things_go_unless_it_is_to_be_quiet(run, digits, tmp_path):
     command = ["label", digits / "images", "--oracle-csv", digits / "truth.csv", "--max-epochs", 2, "--budget", 10]
     _, _, said = run(*command, "--out", tmp_path / "1.csv")
+    assert "training on all rows; the questions come after it" in said
+    assert "going on with the session" in run(*command, "--out", tmp_path / "1.csv")[2]
     assert all(line.startswith("sklvae: ") for line in said.splitlines())
     assert "60 rows of shape (8, 8), uint8" in said
     assert re.search(r"questions 1 to \d+ of 10", said)

@@ -195,7 +195,7 @@ def test_images_in_arrays_stay_bytes_and_have_their_colors_first(tmp_path, termi
         ({"x": np.array([["a"]])}, "x must be numbers"),
         ({"x": np.zeros((0, 3))}, "x must be numbers"),
         ({"x": np.array([[None]])}, "cannot be read as numpy arrays"),
-        ({"x": np.eye(2), "y": np.array(["cat", None])}, "cannot be read .* Save labels as numbers or texts, -1 or an"),
+        ({"x": np.eye(2), "y": np.array(["cat", None])}, "cannot be read .* and labels as numbers or texts, -1 or an"),
         ({"x": np.eye(2), "y": np.zeros(3)}, "y must have a label for each of 2 rows"),
     ],
 )
@@ -210,6 +210,15 @@ def test_a_file_that_holds_no_arrays_is_refused(tmp_path, terminal, content):
     (tmp_path / "1.npz").write_bytes(content)
     with pytest.raises(ValueError, match="cannot be read as numpy arrays"):
         read(tmp_path / "1.npz", ARRAYS, terminal)
+
+
+def test_nobody_is_advised_to_load_a_file_unsafely(tmp_path, terminal):
+    np.savez(tmp_path / "1.npz", x=np.array([{}, {}], dtype=object))
+    (tmp_path / "2.npz").write_text("no array")
+    for name in ("1.npz", "2.npz"):
+        with pytest.raises(ValueError, match=r"Write numbers with numpy\.savez") as refused:
+            read(tmp_path / name, ARRAYS, terminal)
+        assert "pickle" not in str(refused.value)
 
 
 def test_one_array_under_a_wrong_name_is_refused(tmp_path, terminal):
@@ -323,7 +332,7 @@ def test_the_same_table_gives_the_same_numbers_again(tmp_path_factory, rows):
 
 
 def test_data_of_another_kind_are_refused(tmp_path, terminal):
-    with pytest.raises(ValueError, match=r"The model was made from table, and .* holds images"):
+    with pytest.raises(ValueError, match=r"The model was made from a table, but .* holds images\. Give a table\."):
         read(tmp_path, TABLE, terminal)
     (tmp_path / "1.txt").touch()
     with pytest.raises(ValueError, match=r"DATA must be a folder of images, an \.npz file or a \.csv file"):

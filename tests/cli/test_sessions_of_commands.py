@@ -148,3 +148,11 @@ def test_a_session_says_what_it_was_begun_with(label, tmp_path):
     begun = json.loads((tmp_path / "labels.session" / "command.json").read_text())
     assert begun["--classes"] == ["even", "odd"]
     assert begun["the number of rows"] == 60
+
+
+def test_a_file_with_few_true_labels_is_noticed_before_the_questions(run, write, tmp_path):
+    X = np.arange(20)[:, None] / [1, 7]
+    np.savez(tmp_path / "x.npz", X=X)
+    write(tmp_path / "truth.csv", [["row", "label"], [0, "a"], [1, "b"]])
+    command = ["label", tmp_path / "x.npz", "--oracle-csv", tmp_path / "truth.csv", "--out", tmp_path / "labels.csv"]
+    assert "has labels for 2 of 20 rows; questions about others are skipped" in run(*command, "--max-epochs", 1)[2]

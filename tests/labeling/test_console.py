@@ -93,6 +93,10 @@ def test_no_class_is_added_where_that_is_not_allowed(images, ask):
     terminal = Terminal("+ emu", "cat", "")
     assert answered(terminal, ask(images, range(1)), new_classes=False) == [("cat", 1.0)]
     assert "There is no class 'emu'" in terminal.written
+    assert "new class" not in terminal.written
+    more = Terminal("cat", "")
+    answered(more, ask(images, range(1)))
+    assert "+ name new class" in " ".join(more.written.split())
 
 
 @pytest.mark.parametrize(("end", "raised"), [(EOFError, OracleError), (KeyboardInterrupt, KeyboardInterrupt)])

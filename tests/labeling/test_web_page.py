@@ -355,6 +355,18 @@ def test_a_killed_program_and_its_successor_with_the_tab_open(chromium, until, t
     me.sees("done")
 
 
+def test_a_successor_at_another_address_is_told_from_one_that_does_not_answer(chromium, until, web, tmp_path):
+    with program(tmp_path, 0) as killed:
+        url = killed.stdout.readline().strip()
+        me = Person(chromium, until, url)
+        me.sees_question(1)
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.wait(20)
+    until(lambda: "does not answer" in me.text("#trouble"))
+    web(["cat", "dog"], port=int(url.split(":")[2].split("/")[0]), token="another-token-for-it")
+    until(lambda: "started again, at another address" in me.text("#trouble"))
+
+
 def test_an_answer_that_cannot_be_kept_is_told_and_given_again(web, ask, images, listen, person, until, monkeypatch):
     def full(round_, query):
         raise SessionError("the disk is full")

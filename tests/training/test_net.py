@@ -1,3 +1,4 @@
+import signal
 from functools import partial
 
 import numpy as np
@@ -314,6 +315,28 @@ def test_a_submodule_has_a_learning_rate_of_its_own():
     gradient = (2 * (x @ [1.0, 1.0] - target)[:, None] * x).mean(axis=0)
     np.testing.assert_allclose(model.first.weight.detach()[0], 0.5 - 0.01 * gradient, rtol=1e-5)
     np.testing.assert_allclose(model.second.weight.detach()[0], 0.5 - 0.1 * gradient, rtol=1e-5)
+
+
+class AtTheEndOfAnEpoch(Callback):
+    def __init__(self, do):
+        self.do = do
+
+    def on_epoch_end(self, net, **kwargs):
+        self.do()
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("do", "interrupted"), [(stop, False), (partial(signal.raise_signal, signal.SIGINT), True)], ids=["stop", "ctrl_c"]
+)
+def test_ctrl_c_while_a_callback_reports_an_epoch_is_told_from_a_callback_that_stops(vae, rows, do, interrupted):
+    settings = options(callbacks=[AtTheEndOfAnEpoch(do)])
+    net = train(vae, partial(beta_vae_loss, beta=1.0), rows, max_epochs=3, seed=0, options=settings)
+    assert len(net.completed) == 1
+    assert net.interrupted_ is interrupted
 
 
 def test_rows_that_are_held_out_end_training_once_their_loss_rises():

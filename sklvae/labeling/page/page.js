@@ -36,6 +36,10 @@ async function follow() {
     try {
       const version = state && !away ? state.version : "none";
       const response = await fetch(`state/${version}`, {signal: AbortSignal.timeout(LEAVE_MS)});
+      if (response.status === 404) {
+        if (!ended()) elsewhere();
+        return;
+      }
       if (!response.ok) throw new Error(response.status);
       away = false;
       take(await response.json());
@@ -60,6 +64,12 @@ function offline() {
   away = true;
   const said = pending ? " Your last answer is not saved yet; it is sent as soon as the server is back." : "";
   trouble(`The program does not answer. This page goes on trying.${said}`);
+}
+
+// The token in the address is of a program that has ended; its successor answers, but not for this one.
+function elsewhere() {
+  const said = pending ? " Your last answer here was not saved; you are asked again there." : "";
+  trouble(`The program was started again, at another address, which it has printed. Close this page.${said}`);
 }
 
 function trouble(text) {
