@@ -6,7 +6,7 @@ const at = (id) => document.getElementById(id);
 
 let state = null;
 let pending = null;  // what was said but not yet acknowledged
-let busy = false;
+let sending = null;  // the reply that is waited for
 let away = false;  // whether the server does not answer
 let shown = null;  // what the person looks at: a phase, or the key of a question
 
@@ -41,8 +41,10 @@ async function follow() {
         return;
       }
       if (!response.ok) throw new Error(response.status);
+      const next = await response.json();
       away = false;
-      take(await response.json());
+      if (sending) await sending.catch(() => null);  // it brings what is newer; until then a key would find no question
+      else take(next);
       await resend();
       if (ended()) await sleep(RETRY_MS);  // lets the server end
     } catch {
@@ -55,9 +57,15 @@ async function follow() {
 
 function take(next) {
   at("trouble").hidden = true;
-  if (state && state.version === next.version) return;  // nothing moves under a finger or a focus
+  if (state && !isNewer(next.version)) return;  // nothing moves under a finger or a focus, and nothing moves back
   state = next;
   render();
+}
+
+// Replies may overtake each other: versions of one program are numbered, "name-number".
+function isNewer(version) {
+  const [name, number] = version.split("-"), [shownName, shownNumber] = state.version.split("-");
+  return name !== shownName || Number(number) > Number(shownNumber);
 }
 
 function offline() {
@@ -79,18 +87,18 @@ function trouble(text) {
 
 // Only one thing at a time: what was said is about what is on the screen.
 async function send(path, body) {
-  if (busy) return null;
-  busy = true;
+  if (sending) return null;
   pending = {path, body};
+  sending = post();
   try {
-    const said = await post();
+    const said = await sending;
     if (said.error && path !== "class") trouble(said.error);
     return said;
   } catch {
     offline();
     return null;
   } finally {
-    busy = false;
+    sending = null;
   }
 }
 
@@ -109,7 +117,7 @@ async function post() {
 
 // After the server was away: say again what was not acknowledged, if it is still about the question on top.
 async function resend() {
-  if (!pending || busy) return;
+  if (!pending || sending) return;
   if (pending.body.question === (state.question && state.question.key)) await send(pending.path, pending.body);
   else pending = null;
 }
