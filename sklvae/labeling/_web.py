@@ -45,7 +45,8 @@ class WebOracle:
     or a skip, by mouse, touch or keyboard, and lets the last answers of a round be taken back. Answers are in
     `answers`, and in `answers_` of the estimator, from the moment they are given, also those of a round that breaks
     off; with `session_dir` they are on the disk before the page acknowledges them, and a fit that is taken up shows
-    those of its round.
+    those of its round. Give the oracle itself to `fit` for that, or `MajorityOracle` or `MemoizingOracle` around it: of
+    a function that calls it, the fit hears when a round is done.
 
     The server listens on 127.0.0.1 only and answers nobody without the random token in the address, no other site
     and no other host name. It ends with `close`, at the end of a ``with`` block, or with the oracle itself.

@@ -26,13 +26,21 @@ def wait_for(file, text, process):
         time.sleep(0.05)
 
 
+def hear_everything():
+    """Undo what the tests may have been started with: a program under nohup does not end when a terminal does."""
+    for ending in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])
 def test_a_person_who_leaves_finds_every_answer_again(ending, label, digits, tmp_path):
     options = ["--budget", "12", "--max-epochs", "3", "--classes", "even,odd"]
     command = [*COMMAND, "label", digits / "images", "--console", "--out", tmp_path / "labels.csv", *options]
     printed, said = tmp_path / "printed", tmp_path / "said"
     with printed.open("w") as out, said.open("w") as err:
-        person = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, text=True)
+        person = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=out, stderr=err, text=True, preexec_fn=hear_everything
+        )
         with person.stdin:
             wait_for(printed, "question 1 of", person)
             person.stdin.write("odd\neven 70%\n")
