@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from .._labels import UNLABELED, join_labels, label_kind
-from ..graph import knn_graph, neighbor_embedding, principal_points, with_latents
+from ..graph import knn_graph, with_latents
 from ..labeling import INVALID, SKIP, Answer, Cluster, Query, QueryBatch
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
 from ..objectives import beta_vae_loss, cluster_label_loss, neighbor_vae_loss, taught_loss
@@ -34,6 +34,7 @@ from ._base import auto_epochs
 from ._input import inputs_graph
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
 from ._run import Run
+from ._slots import drawn_together
 
 if TYPE_CHECKING:
     from ._cluster_label import ClusterLabelVAEClassifier
@@ -44,9 +45,6 @@ PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
 ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
 VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
 """Where views are seen."""
-
-N_DIMENSIONS = 10
-"""Of the space in which the first questions about images are found."""
 
 SURE = 0.95
 """Probability from which the network's own guess about a row is taught to its views."""
@@ -131,8 +129,9 @@ class LabelingRun(Run):
             before = len(settings.answers_)
             previous = self.spread if self.model is not None else None
             graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
-            first = plan is not None and previous is None
-            points = self._drawn_together(graph(), seed) if first and self.directions is not None else z
+            points = z
+            if self.directions is not None and previous is None and plan is not None:  # clusters of one class each
+                points = drawn_together(graph(), self.directions, seed)
             round_ = Round(points, graph, previous, self._query_maker(number, z), seed)
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
             self.spread, self.number = spread, number + 1
@@ -199,25 +198,18 @@ class LabelingRun(Run):
                 return graph
         return with_latents(graph, z)
 
-    def _drawn_together(self, graph: csr_array, seed: int) -> NDArray[Any]:
-        """Points that follow the graph, for clusters that are of one class each."""
-        start = principal_points(self.directions, n_components=N_DIMENSIONS)  # type: ignore[arg-type]
-        return neighbor_embedding(graph, start, seed=seed)
-
     def _train(self, model: ClassifiedVAE, spread: Spread, number: int) -> bool:
         """Train on with labels (Equation 4); says whether that was interrupted."""
         settings = self.estimator
         earlier = deepcopy(model.state_dict())
         weights = {"beta": settings.beta, "gamma": settings.gamma}
         labels = {"code": np.maximum(spread.code, 0), "weight": spread.weight}
-        objective, rows, each_epoch = (
-            partial(cluster_label_loss, **weights),
-            Rows(self.rows, self.event, **labels),
-            None,
-        )
+        objective: Any = partial(cluster_label_loss, **weights)
+        rows, each_epoch = Rows(self.rows, self.event, **labels), None
         if self.augment is not None:
             objective = partial(taught_loss, **weights, augment=self.augment)
-            rows = WithLabeled(self.rows, self.event, **self._known_codes(spread), **labels, **self._no_guesses())
+            labels |= {"guess": np.zeros_like(spread.code), "trust": np.zeros_like(spread.weight)}  # none yet
+            rows = WithLabeled(self.rows, self.event, **self._known_codes(spread), **labels)
             each_epoch = partial(self._guess, model, rows)
         last = number == settings.n_rounds - 1 or settings.n_queries_ >= settings.budget
         steps = self._steps("last" if last else "round")
@@ -243,13 +235,9 @@ class LabelingRun(Run):
         codes[known], weights[known] = spread.code[known], spread.weight[known]
         return {"codes": codes, "weights": weights}
 
-    def _no_guesses(self) -> dict[str, NDArray[Any]]:
-        n = len(self.rows)
-        return {"guess": np.zeros(n, dtype=np.int64), "trust": np.zeros(n, dtype=np.float32)}
-
     def _guess(self, model: ClassifiedVAE, rows: Rows, epoch: int) -> dict[str, Any]:
         """Let the network guess about every row, once it has learned something."""
-        if epoch > 0 or self.number > 1:
+        if epoch > 0 or self.number > 1:  # in the first round the first epoch has nothing to guess by
             probability = in_blocks(model, classify, self.rows, self.event)
             rows.columns["guess"] = torch.from_numpy(probability.argmax(axis=1))
             rows.columns["trust"] = torch.from_numpy((probability.max(axis=1) >= SURE).astype(np.float32))

@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture
 from .._labels import UNLABELED, label_kind
 from ..graph import neighbor_embedding, principal_points
 
-__all__ = ["collapse_symptom", "find_slots", "slot_names"]
+__all__ = ["collapse_symptom", "drawn_together", "find_slots", "slot_names"]
 
 OVER = 3
 """Clusters for each slot: small ones are pure, and those that belong together are merged on the graph."""
@@ -65,8 +65,7 @@ def find_slots(
     ndarray of shape (n,)
         Slots; -1 for rows of no known class if there are no other slots. A known label stands.
     """
-    start = principal_points(z, n_components=N_DIMENSIONS)
-    points = neighbor_embedding(graph, start, seed=seed).astype(np.float64)
+    points = drawn_together(graph, z, seed).astype(np.float64)
     mixture = GaussianMixture(min(OVER * n_slots, len(z)), reg_covar=1e-3, n_init=2, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a start, not a result
@@ -77,6 +76,11 @@ def find_slots(
     owner[found] = n_known + merged(weight, np.bincount(clusters), found, n_slots - n_known)
     owner[owner >= n_slots] = UNLABELED
     return np.where(codes >= 0, codes, owner[clusters])
+
+
+def drawn_together(graph: csr_array, z: NDArray[Any], seed: int) -> NDArray[np.float32]:
+    """Points that start at the principal components of z and follow the graph, (n, at most N_DIMENSIONS)."""
+    return neighbor_embedding(graph, principal_points(z, n_components=N_DIMENSIONS), seed=seed)
 
 
 def between_clusters(graph: csr_array, clusters: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.decomposition import PCA
@@ -368,7 +369,6 @@ def test_a_saved_estimator_leaves_its_session_behind(blobs, truth, tmp_path, ass
 
 
 def test_frames_and_names_of_classes_are_taken_up(blobs, tmp_path):
-    pandas = pytest.importorskip("pandas")
     X, y = blobs
     frame, names = pandas.DataFrame(X, columns=list("abcde")), np.array(["ant", "bee", "cat"])[y]
     learner = active(LabelSpreading(gamma=0.1))

@@ -3,6 +3,7 @@ import json
 import pickle
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from hypothesis import given
@@ -147,7 +148,6 @@ def test_classes_of_any_kind_survive(tmp_path, names):
 
 
 def test_names_of_features_and_the_output_container_survive(tmp_path):
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X).add_prefix("pixel")
     vae = VariationalAutoencoder(**SMALL).set_output(transform="pandas").fit(frame)
     again = reloaded(vae, tmp_path)

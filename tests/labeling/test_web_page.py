@@ -365,6 +365,7 @@ def test_a_successor_at_another_address_is_told_from_one_that_does_not_answer(ch
     until(lambda: "does not answer" in me.text("#trouble"))
     web(["cat", "dog"], port=int(url.split(":")[2].split("/")[0]), token="another-token-for-it")
     until(lambda: "started again, at another address" in me.text("#trouble"))
+    assert "Close this page" in me.text("#trouble")
 
 
 def test_an_answer_that_cannot_be_kept_is_told_and_given_again(web, ask, images, listen, person, until, monkeypatch):
