@@ -46,6 +46,9 @@ ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
 VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
 """Where views are seen."""
 
+GUESS_STEPS = 100
+"""Steps, at least, between two times that the network guesses about all rows."""
+
 SURE = 0.95
 """Probability from which the network's own guess about a row is taught to its views."""
 
@@ -237,7 +240,8 @@ class LabelingRun(Run):
 
     def _guess(self, model: ClassifiedVAE, rows: Rows, epoch: int) -> dict[str, Any]:
         """Let the network guess about every row, once it has learned something."""
-        if epoch > 0 or self.number > 1:  # in the first round the first epoch has nothing to guess by
+        every = -(-GUESS_STEPS * self.estimator.batch_size // len(self.rows))
+        if epoch % every == 0 and (epoch > 0 or self.number > 1):  # the first epoch of all has nothing to guess by
             probability = in_blocks(model, classify, self.rows, self.event)
             rows.columns["guess"] = torch.from_numpy(probability.argmax(axis=1))
             rows.columns["trust"] = torch.from_numpy((probability.max(axis=1) >= SURE).astype(np.float32))
