@@ -371,8 +371,10 @@ TERMS = (
     "contrast",
     "guessed",
     "known",
+    "missed",
     "adversarial",
     "discriminator",
     "valid_loss",
+    "valid_missed",
     "dur",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -26,8 +27,9 @@ __all__ = ["VAETransferClassifier"]
 
 positive = at_least(0.0, above=True)
 
-ENOUGH, PATIENCE = 10, 20
-"""Labels that every class must have for early stopping to be automatic; epochs without improvement that end it."""
+ENOUGH, PATIENCE = 100, 0.25
+"""Labels that every class must have for early stopping to be automatic; share of all epochs without a better one that
+ends it."""
 
 STEPS = 1000
 
@@ -57,13 +59,13 @@ class VAETransferClassifier(LatentClassifier):
         `sklvae.nn.feedforward_head` and `sklvae.nn.convolutional_head` are the two named ones.
     freeze : bool, default=False
         Whether the encoder stays as the VAE has it, and only the head is trained.
-    encoder_lr : float, default=1e-3
+    encoder_lr : float, default=3e-4
         Learning rate of the encoder in fine-tuning; that of the head is `lr`.
     early_stopping : bool or "auto", default="auto"
-        Whether a classifier is first trained with a part of the labels held out, until the loss on that part has not
-        improved for 20 epochs; the classifier that is kept is then trained on all labels for as many epochs as
-        were best. "auto" does so where every class has at least 10 labels. Without, it is trained for the whole number
-        of epochs.
+        Whether a classifier is first trained with a part of the labels held out, until no fewer of that part have
+        been missed for a quarter of all epochs; the classifier that is kept is then trained on all labels for as many
+        epochs as were best. "auto" does so where every class has at least 100 labels: of fewer, too few are held out
+        to tell. Without, it is trained for the whole number of epochs.
     validation_fraction : float, default=0.2
         Share of the labels of each class that early stopping holds out, at least one.
     n_latent : int, default=50
@@ -115,7 +117,7 @@ class VAETransferClassifier(LatentClassifier):
         p(y|x) of each label; 1 for a known one.
     history_ : list of dict
         A record an epoch, of the phases "pretrain", "stop" (early stopping) and "train"; losses in nats per sample,
-        `valid_loss` that of the labels held out.
+        `missed` the share of labels that are not the most probable ones; `valid_*` of the labels held out.
     net_ : skorch.NeuralNet
         The net that trained the classifier.
     likelihood_ : str
@@ -165,7 +167,7 @@ class VAETransferClassifier(LatentClassifier):
         cut: str | int = "auto",
         head: Any = "feedforward",
         freeze: bool = False,
-        encoder_lr: float = 1e-3,
+        encoder_lr: float = 3e-4,
         early_stopping: str | bool = "auto",
         validation_fraction: float = 0.2,
         n_latent: int = 50,
@@ -371,11 +373,11 @@ class VAETransferClassifier(LatentClassifier):
     def _best_epoch(
         self, model: TransferNet, known: SomeRows, held_out: SomeRows, epochs: int, rng: np.random.RandomState
     ) -> int:
-        """The number of epochs after which the loss on the labels held out is least."""
-        early = {"held_out": held_out, "patience": PATIENCE}
+        """The number of epochs after which the fewest of the labels held out are missed."""
+        early = {"held_out": held_out, "monitor": "valid_missed", "patience": math.ceil(PATIENCE * epochs)}
         net = self._train(model, transfer_loss, known, max_epochs=epochs, rng=rng, phase="stop", **early)
         warn_if_interrupted(net, epochs)
-        return 1 + int(np.argmin([record["valid_loss"] for record in net.completed] or [0.0]))
+        return 1 + int(np.argmin([record["valid_missed"] for record in net.completed] or [0.0]))
 
     def _options(self) -> Options:
         return replace(super()._options(), rates={"features": self.encoder_lr})

@@ -24,7 +24,7 @@ def transfer_loss(model: TransferNet, x: Tensor, code: Tensor) -> dict[str, Tens
     Returns
     -------
     dict of Tensor of shape (B,)
-        ``loss``, in nats per sample.
+        ``loss``, in nats per sample; ``missed``, 1 where the most probable class is another one.
 
     References
     ----------
@@ -37,7 +37,9 @@ def transfer_loss(model: TransferNet, x: Tensor, code: Tensor) -> dict[str, Tens
     >>> from sklvae.objectives import transfer_loss
     >>> vae = VAE(mlp_encoder((6,), [8], 4), mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
     >>> net = TransferNet(vae, (6,), n_layers=1, head=feedforward_head, n_classes=3, freeze=False)
-    >>> transfer_loss(net, torch.rand(2, 6), torch.tensor([2, 0]))["loss"].shape
-    torch.Size([2])
+    >>> terms = transfer_loss(net, torch.rand(2, 6), torch.tensor([2, 0]))
+    >>> {name: tuple(term.shape) for name, term in terms.items()}
+    {'loss': (2,), 'missed': (2,)}
     """
-    return {"loss": -model.classify(x).log_prob(code)}
+    label = model.classify(x)
+    return {"loss": -label.log_prob(code), "missed": (label.probs.argmax(dim=-1) != code).to(label.probs.dtype)}

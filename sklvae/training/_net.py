@@ -68,7 +68,7 @@ class WithObjective(nn.Module):
 
 
 class TermMeans(Callback):
-    """Records the mean of each term over an epoch, and the loss of the rows that are held out, in nats per sample."""
+    """Records the mean of each term over an epoch, in nats per sample; as ``valid_*`` for rows that are held out."""
 
     def on_epoch_begin(self, net: Net, **kwargs: Any) -> None:
         """Start with empty sums."""
@@ -77,8 +77,8 @@ class TermMeans(Callback):
 
     def on_batch_end(self, net: Net, y_pred: dict[str, Tensor], training: bool, **kwargs: Any) -> None:
         """Add a batch."""
-        terms = y_pred if training else {"valid_loss": y_pred["loss"]}
-        for name, term in terms.items():  # a batch may lack some
+        for term_name, term in y_pred.items():  # a batch may lack some
+            name = term_name if training else f"valid_{term_name}"
             self.n_samples[name] = self.n_samples.get(name, 0) + len(term)
             self.sums[name] = self.sums.get(name, 0.0) + term.detach().sum()
 
@@ -255,11 +255,13 @@ def train(
     options: Options,
     each_epoch: Callable[[int], dict[str, Any]] | None = None,
     held_out: Rows | None = None,
+    monitor: str = "valid_loss",
     patience: int = 0,
 ) -> Net:
     """Train `model` in place and return the net that did it; `each_epoch` is called as in `EachEpoch`.
 
-    With rows that are held out, training ends once their loss has not improved for `patience` epochs.
+    With rows that are held out, training ends once their mean of the term that `monitor` names has not improved for
+    `patience` epochs.
 
     Raises
     ------
@@ -272,7 +274,7 @@ def train(
         policy = torch.optim.lr_scheduler.CosineAnnealingLR
         callbacks.append(LRScheduler(policy, T_max=n_steps, step_every="batch", event_name=None))
     if held_out is not None:
-        callbacks.append(EarlyStopping(patience=patience))
+        callbacks.append(EarlyStopping(monitor=monitor, patience=patience))
     net = make_net(model, objective, max_epochs=max_epochs, options=options, callbacks=callbacks)
     net.train_split = None if held_out is None else predefined_split(held_out)
     with seeded(seed, options.device):
