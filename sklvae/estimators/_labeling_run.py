@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -132,10 +133,9 @@ class LabelingRun(Run):
             before = len(settings.answers_)
             previous = self.spread if self.model is not None else None
             graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
-            points = z
+            round_ = Round(z, graph, previous, self._query_maker(number, z), seed)
             if self.directions is not None and previous is None and plan is not None:  # clusters of one class each
-                points = drawn_together(graph(), self.directions, seed)
-            round_ = Round(points, graph, previous, self._query_maker(number, z), seed)
+                round_ = replace(round_, points=drawn_together(graph(), self.directions, seed), merges=True)
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
             self.spread, self.number = spread, number + 1
             if not len(spread.classes):

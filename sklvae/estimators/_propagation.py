@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._labels import UNLABELED, plain_classes
-from ..graph import spread_labels
+from ..graph import between_clusters, merge_clusters, spread_labels
 from ..labeling import (
     Answer,
     Cluster,
@@ -127,6 +127,8 @@ class Round:
         ``make_query(cluster, index)`` makes the question about a row, or about the decoded center if None.
     seed : int
         Seed of the clusterer.
+    merges : bool, default=False
+        Whether small clusters are merged where the graph connects them.
     """
 
     points: NDArray[Any]
@@ -134,10 +136,18 @@ class Round:
     previous: Spread | None
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
+    merges: bool = False
 
     def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
         """Cluster some rows in the latent space."""
-        return find_clusters(self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level)
+        merge = self._merge if self.merges and len(rows) == len(self.points) else None
+        return find_clusters(
+            self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level, merge=merge
+        )
+
+    def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
+        weight = between_clusters(self.graph(), assignment)
+        return merge_clusters(weight, np.bincount(assignment), np.arange(len(weight)), n_clusters)
 
     def ask(
         self, clusters: list[Cluster], index_of: Callable[[Cluster], int | None], plan: Plan, settings: Any

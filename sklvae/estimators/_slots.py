@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from .._labels import UNLABELED, label_kind
-from ..graph import neighbor_embedding, principal_points
+from ..graph import between_clusters, merge_clusters, neighbor_embedding, principal_points
 
 __all__ = ["collapse_symptom", "drawn_together", "find_slots", "slot_names"]
 
@@ -73,7 +73,7 @@ def find_slots(
     weight = between_clusters(graph, clusters)
     owner = owners(clusters, codes, n_known, weight)
     found = np.flatnonzero(owner < 0)
-    owner[found] = n_known + merged(weight, np.bincount(clusters), found, n_slots - n_known)
+    owner[found] = n_known + merge_clusters(weight, np.bincount(clusters), found, n_slots - n_known)
     owner[owner >= n_slots] = UNLABELED
     return np.where(codes >= 0, codes, owner[clusters])
 
@@ -81,13 +81,6 @@ def find_slots(
 def drawn_together(graph: csr_array, z: NDArray[Any], seed: int) -> NDArray[np.float32]:
     """Points that start at the principal components of z and follow the graph, (n, at most N_DIMENSIONS)."""
     return neighbor_embedding(graph, principal_points(z, n_components=N_DIMENSIONS), seed=seed)
-
-
-def between_clusters(graph: csr_array, clusters: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weight of the edges between any two clusters, (n_clusters, n_clusters)."""
-    member = csr_array((np.ones(len(clusters)), (np.arange(len(clusters)), clusters)))
-    weight: NDArray[np.float64] = (member.T @ graph @ member).toarray()
-    return weight
 
 
 def owners(
@@ -117,32 +110,6 @@ def owners(
     closest = to_class.argmax(axis=1)
     mostly = to_class.max(axis=1) > outside.sum(axis=1) / 2
     return np.where(~dense & mostly & by_chance[closest, range(len(size))], closest, owner)
-
-
-def merged(
-    weight: NDArray[np.float64], size: NDArray[np.int64], found: NDArray[np.int64], n_groups: int
-) -> NDArray[np.int64]:
-    """Merge the clusters `found` into at most `n_groups`, always the two that are connected most.
-
-    Connection is the weight of the edges between two groups, over the weight of all edges of the smaller one.
-    """
-    weight = weight.copy()
-    group = {int(cluster): [int(cluster)] for cluster in found}
-    while len(group) > max(n_groups, 1):
-        names = list(group)
-        between = weight[np.ix_(names, names)]
-        volume = weight[names].sum(axis=1)
-        connection = between / np.maximum(np.minimum.outer(volume, volume), np.finfo(float).tiny)
-        i, j = np.unravel_index(np.triu(connection, 1).argmax(), connection.shape)
-        if i == j:  # nothing is connected any more
-            i, j = 0, 1
-        keep, drop = names[i], names[j]
-        weight[keep] += weight[drop]
-        weight[:, keep] += weight[:, drop]
-        group[keep] += group.pop(drop)
-    ranked = sorted(group.values(), key=lambda members: -size[members].sum())
-    place = {cluster: number for number, members in enumerate(ranked) for cluster in members}
-    return np.array([place[int(cluster)] for cluster in found], dtype=np.int64)
 
 
 def slot_names(known: NDArray[Any], n_extra: int, given: Mapping[int, Any] | None = None) -> NDArray[Any]:

@@ -1,8 +1,17 @@
 """Neighbor graphs, and labels and points that follow them: arrays in, arrays out."""
 
 from ._embedding import neighbor_embedding
+from ._merging import between_clusters, merge_clusters
 from ._neighbors import knn_graph, with_latents
 from ._spreading import spread_labels
 from ._views import principal_points
 
-__all__ = ["knn_graph", "neighbor_embedding", "principal_points", "spread_labels", "with_latents"]
+__all__ = [
+    "between_clusters",
+    "knn_graph",
+    "merge_clusters",
+    "neighbor_embedding",
+    "principal_points",
+    "spread_labels",
+    "with_latents",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ CLUSTERERS: dict[str, BaseEstimator] = {
     "gmm": GaussianMixture(covariance_type="full", reg_covar=1e-4),
     "kmeans": KMeans(n_init=4),
 }
+
+OVER, MOST_OVER = 3, 90
+"""Clusters for each one that is wanted, where they are merged; and how many they are at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +74,11 @@ def find_clusters(
     *,
     seed: int,
     level: int = 0,
+    merge: Callable[[NDArray[np.int64], int], NDArray[np.int64]] | None = None,
 ) -> list[Cluster]:
     """Cluster points; clusters that hold no point are left out.
+
+    To merge, three times as many clusters are found, at most 90: they are purer.
 
     Parameters
     ----------
@@ -88,6 +95,9 @@ def find_clusters(
         Seed of the clusterer.
     level : int, default=0
         Level the clusters get.
+    merge : callable, default=None
+        ``merge(assignment, n_clusters)`` takes the cluster of each point, 0, 1, ..., and gives the group of each
+        cluster, one of at most ``n_clusters``. None merges nothing.
 
     Returns
     -------
@@ -109,7 +119,8 @@ def find_clusters(
     [([3, 6], [0.0, 0.5]), ([5, 8], [9.0, 8.5])]
     """
     points = points.astype(np.float64, copy=False)
-    estimator = _prepared(clusterer, min(n_clusters, len(points)), seed)
+    n_fine = n_clusters if merge is None else max(n_clusters, min(OVER * n_clusters, MOST_OVER))
+    estimator = _prepared(clusterer, min(n_fine, len(points)), seed)
     with warnings.catch_warnings():
         # More clusters than distinct points, or not converged: clusters are questions, not results.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -117,13 +128,18 @@ def find_clusters(
     centers = getattr(estimator, "means_", getattr(estimator, "cluster_centers_", None))
     if centers is None:
         raise _unusable(estimator, "means_ or cluster_centers_ when fitted")
-    found = np.unique(assignment)
-    covariances = np.stack([_covariance(points[assignment == k] - centers[k]) for k in found])
+    found, assignment = np.unique(assignment, return_inverse=True)
+    centers = centers[found]
+    covariances = _covariances(points, assignment, centers)
     if hasattr(estimator, "predict_proba"):
-        posterior = estimator.predict_proba(points)
+        posterior = estimator.predict_proba(points)[:, found]
     else:
-        posterior = np.zeros((len(points), len(centers)))
-        posterior[:, found] = _responsibilities(points, centers[found], covariances, assignment)
+        posterior = _responsibilities(points, centers, covariances, assignment)
+    if merge is not None and len(found) > n_clusters:
+        group = merge(assignment, n_clusters)
+        assignment, posterior = group[assignment], posterior @ np.eye(group.max() + 1)[group]
+        centers = np.stack([points[assignment == k].mean(axis=0) for k in range(group.max() + 1)])
+        covariances = _covariances(points, assignment, centers)
     return [
         Cluster(
             rows=rows[assignment == k],
@@ -133,7 +149,7 @@ def find_clusters(
             posterior=posterior[assignment == k, k],
             level=level,
         )
-        for k, covariance in zip(found, covariances, strict=True)
+        for k, covariance in enumerate(covariances)
     ]
 
 
@@ -151,6 +167,11 @@ def _unusable(estimator: BaseEstimator, required: str) -> ValueError:
         f"clusterer must have {required}, {type(estimator).__name__} does not. "
         'Use "gmm", "kmeans" or another mixture or centroid clusterer.'
     )
+
+
+def _covariances(points: NDArray[Any], assignment: NDArray[np.int64], centers: NDArray[Any]) -> NDArray[Any]:
+    """One about each center, (n_clusters, d, d)."""
+    return np.stack([_covariance(points[assignment == k] - center) for k, center in enumerate(centers)])
 
 
 def _covariance(centered: NDArray[Any]) -> NDArray[Any]:

@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklvae import INVALID, SKIP, GMDGMClassifier
-from sklvae.estimators._slots import between_clusters, find_slots, merged, owners, slot_names
-from sklvae.graph import knn_graph
+from sklvae.estimators._slots import find_slots, owners, slot_names
+from sklvae.graph import between_clusters, knn_graph, merge_clusters
 from sklvae.labeling import OracleError
 from sklvae.metrics import hungarian_accuracy, purity
 from sklvae.model_selection import SemiSupervisedSplit, masked_scorer
@@ -307,7 +307,7 @@ def test_found_clusters_are_merged_where_the_graph_connects_them():
     points = np.concatenate([np.random.default_rng(0).normal(size=(60, 2)) + shift for shift in ([0, 0], [50, 0])])
     clusters = np.concatenate([points[:60, 0] > 0, 2 + (points[60:, 0] > 50)]).astype(int)
     weight = between_clusters(knn_graph(points), clusters)
-    assert merged(weight, np.bincount(clusters), np.arange(4), 2).reshape(2, 2).tolist() in (
+    assert merge_clusters(weight, np.bincount(clusters), np.arange(4), 2).reshape(2, 2).tolist() in (
         [[0, 0], [1, 1]],
         [[1, 1], [0, 0]],
     )

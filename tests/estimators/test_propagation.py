@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import make_moons
 
 from sklvae.estimators._propagation import Known, Plan, Round, by_cluster
-from sklvae.labeling import INVALID, SKIP, Answer
+from sklvae.graph import knn_graph
+from sklvae.labeling import INVALID, SKIP, Answer, find_clusters
 
 N = 30
 LABELS = st.sampled_from(["cat", "dog", "owl", INVALID, SKIP])
@@ -70,3 +72,37 @@ def test_a_label_known_for_a_row_stands_against_the_votes():
     _, spread = ask_about_clusters(known, 0, [Answer("cat")] * 4)
     assert spread.classes[spread.code[one]] == "owl"
     assert spread.weight[one] == np.float32(0.7)
+
+
+@pytest.mark.parametrize("merges", [True, False])
+def test_clusters_are_merged_where_the_graph_connects_them(merges):
+    """Two crescents and a blob: no three Gaussians, but three pieces of the graph."""
+    moons, truth = make_moons(300, noise=0.05, random_state=0)
+    blob = np.random.default_rng(0).normal([4, 0], 0.2, size=(100, 2))
+    points, truth = np.vstack([moons, blob]), np.append(truth, np.full(100, 2))
+    graph = knn_graph(points)
+    round_ = Round(points, lambda: graph, None, lambda cluster, index: None, 0, merges=merges)
+    clusters = round_.clusters(np.arange(400), 3, SimpleNamespace(clusterer="gmm"))
+    assert sorted(np.concatenate([cluster.rows for cluster in clusters]).tolist()) == list(range(400))
+    pure = all(len(set(truth[cluster.rows])) == 1 for cluster in clusters)
+    assert (len(clusters), pure) == (3, merges)
+    part = round_.clusters(clusters[0].rows, 2, SimpleNamespace(clusterer="gmm"))  # a split is never merged
+    assert len(part) == 2
+
+
+def test_a_merged_cluster_is_described_by_its_members():
+    centers = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0], [6.0, 6.0]])
+    points = np.repeat(centers, 50, axis=0) + np.random.default_rng(0).normal(0, 0.3, size=(200, 2))
+    told = []
+
+    def merge(assignment, n_clusters):
+        """The lower half and the upper one."""
+        told.append((len(assignment), assignment.max() + 1, n_clusters))
+        return np.array([int(points[assignment == k, 1].mean() > 3) for k in range(assignment.max() + 1)])
+
+    lower, upper = find_clusters(points, np.arange(200) + 1000, "gmm", 2, seed=0, merge=merge)
+    assert told == [(200, 6, 2)]
+    assert (lower.rows.tolist(), upper.rows.tolist()) == (list(range(1000, 1100)), list(range(1100, 1200)))
+    np.testing.assert_allclose(lower.center, points[:100].mean(axis=0))
+    np.testing.assert_allclose(upper.covariance, np.cov(points[100:].T, bias=True), rtol=0.1, atol=0.2)
+    np.testing.assert_allclose(lower.posterior, 1, atol=1e-6)  # of all that it was merged from
