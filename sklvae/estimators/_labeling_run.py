@@ -135,7 +135,8 @@ class LabelingRun(Run):
             graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
             round_ = Round(z, graph, previous, self._query_maker(number, z), seed)
             if self.directions is not None and previous is None and plan is not None:  # clusters of one class each
-                round_ = replace(round_, points=drawn_together(graph(), self.directions, seed), merges=True)
+                points = drawn_together(graph(), self.directions, seed)
+                round_ = replace(round_, points=points, directions=self.directions)
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
             self.spread, self.number = spread, number + 1
             if not len(spread.classes):

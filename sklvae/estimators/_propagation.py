@@ -127,8 +127,9 @@ class Round:
         ``make_query(cluster, index)`` makes the question about a row, or about the decoded center if None.
     seed : int
         Seed of the clusterer.
-    merges : bool, default=False
-        Whether small clusters are merged where the graph connects them.
+    directions : ndarray of shape (n_samples, p), default=None
+        Where points follow the graph: they tell which rows are together, but not which of them are typical. Small
+        clusters are merged on the graph then, and described by the directions.
     """
 
     points: NDArray[Any]
@@ -136,13 +137,15 @@ class Round:
     previous: Spread | None
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
-    merges: bool = False
+    directions: NDArray[Any] | None = None
 
     def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
         """Cluster some rows in the latent space."""
-        merge = self._merge if self.merges and len(rows) == len(self.points) else None
+        more: dict[str, Any] = {}
+        if self.directions is not None:
+            more = {"places": self.directions[rows], "merge": None if level else self._merge}
         return find_clusters(
-            self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level, merge=merge
+            self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level, **more
         )
 
     def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:

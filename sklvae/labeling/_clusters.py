@@ -75,6 +75,7 @@ def find_clusters(
     seed: int,
     level: int = 0,
     merge: Callable[[NDArray[np.int64], int], NDArray[np.int64]] | None = None,
+    places: NDArray[Any] | None = None,
 ) -> list[Cluster]:
     """Cluster points; clusters that hold no point are left out.
 
@@ -98,6 +99,9 @@ def find_clusters(
     merge : callable, default=None
         ``merge(assignment, n_clusters)`` takes the cluster of each point, 0, 1, ..., and gives the group of each
         cluster, one of at most ``n_clusters``. None merges nothing.
+    places : ndarray of shape (n, p), default=None
+        Other coordinates of the points, which describe the clusters that were found among `points`; centers are then
+        means.
 
     Returns
     -------
@@ -138,7 +142,9 @@ def find_clusters(
     if merge is not None and len(found) > n_clusters:
         group = merge(assignment, n_clusters)
         assignment, posterior = group[assignment], posterior @ np.eye(group.max() + 1)[group]
-        centers = np.stack([points[assignment == k].mean(axis=0) for k in range(group.max() + 1)])
+    if merge is not None or places is not None:
+        points = points if places is None else places.astype(np.float64, copy=False)
+        centers = np.stack([points[assignment == k].mean(axis=0) for k in range(assignment.max() + 1)])
         covariances = _covariances(points, assignment, centers)
     return [
         Cluster(

@@ -81,13 +81,18 @@ def test_clusters_are_merged_where_the_graph_connects_them(merges):
     blob = np.random.default_rng(0).normal([4, 0], 0.2, size=(100, 2))
     points, truth = np.vstack([moons, blob]), np.append(truth, np.full(100, 2))
     graph = knn_graph(points)
-    round_ = Round(points, lambda: graph, None, lambda cluster, index: None, 0, merges=merges)
+    directions = points**2 if merges else None
+    round_ = Round(points, lambda: graph, None, lambda cluster, index: None, 0, directions)
     clusters = round_.clusters(np.arange(400), 3, SimpleNamespace(clusterer="gmm"))
     assert sorted(np.concatenate([cluster.rows for cluster in clusters]).tolist()) == list(range(400))
     pure = all(len(set(truth[cluster.rows])) == 1 for cluster in clusters)
     assert (len(clusters), pure) == (3, merges)
-    part = round_.clusters(clusters[0].rows, 2, SimpleNamespace(clusterer="gmm"))  # a split is never merged
+    part = round_.clusters(clusters[0].rows, 2, SimpleNamespace(clusterer="gmm"), level=1)  # a split is never merged
     assert len(part) == 2
+    for cluster in (*clusters, *part):
+        np.testing.assert_array_equal(cluster.points, (points**2 if merges else points)[cluster.rows])
+        if merges:
+            np.testing.assert_allclose(cluster.center, (points[cluster.rows] ** 2).mean(axis=0))
 
 
 def test_a_merged_cluster_is_described_by_its_members():
