@@ -35,8 +35,8 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
     Parameters
     ----------
     n_extra : int, default=10
-        Slots for classes without labels. More than there are such classes does no harm: a class may fill
-        several.
+        Slots for classes without labels. With more than there are such classes, a class may fill several, which can get
+        the same name afterwards.
     alpha : float, default=50.0
         Weight of log q(y|x), in nats per sample: of the labels, and of the slots that rows start in and are held to.
     class_prior : array-like of shape (n_slots,), default=None
@@ -212,9 +212,9 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
 
     @property
     def found_classes_(self) -> NDArray[Any]:
-        """Names of the classes of the extra slots that were named or hold rows, sorted."""
+        """Names of the extra slots that were named or hold rows, sorted, but for those of known classes."""
         n_known = len(self.known_classes_)
-        return np.asarray(np.unique(self.slots_[n_known:][self._used[n_known:]]))
+        return np.setdiff1d(self.slots_[n_known:][self._used[n_known:]], self.known_classes_)
 
     def _n_decoder_inputs(self, n_slots: int) -> int:
         return self.n_latent
@@ -276,7 +276,8 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
         row_slots = self._row_probability.argmax(axis=1)
         self.slot_sizes_ = np.bincount(row_slots, minlength=n_slots)
         self._name_slots(self._given)
-        symptom = collapse_symptom(np.bincount(row_slots[codes < 0], minlength=n_slots), len(known))
+        sizes = np.bincount(row_slots[codes < 0], minlength=n_slots)
+        symptom = collapse_symptom(sizes, len(known), if_none="use n_extra=0")
         if symptom:
             warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=7)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from ._class_vae import ClassVAEClassifier, started_in
 from ._classifier import labels_and_confidence
 from ._constraints import Constraint, labels_like, none, one_of
 from ._input import inputs_graph
-from ._slots import find_slots
+from ._slots import collapse_symptom, find_slots
 
 __all__ = ["M2Classifier"]
 
@@ -232,7 +233,18 @@ class M2Classifier(ClassVAEClassifier):
         self.classes_ = classes
         probability = self._slot_probabilities(rows)
         self.labels_, self.label_confidence_ = labels_and_confidence(classes, codes, probability)
+        self._warn_if_collapsed(probability, codes)
         return self
+
+    def _warn_if_collapsed(self, probability: NDArray[Any], codes: NDArray[np.int64]) -> None:
+        """Say so where classes without labels got no rows, or one class nearly all."""
+        n_classes, known = probability.shape[1], np.unique(codes[codes >= 0])
+        if len(known) == n_classes or self.start == "graph":  # where labels start, those classes are to stay empty
+            return
+        order = np.concatenate([known, np.setdiff1d(np.arange(n_classes), known)])
+        sizes = np.bincount(probability[codes < 0].argmax(axis=1), minlength=n_classes)[order]
+        if symptom := collapse_symptom(sizes, len(known), if_none="leave them out of classes"):
+            warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=3)
 
     def _steps(self, phase: str) -> tuple[int, int]:
         return (6000, 300) if self.start is None else super()._steps(phase)

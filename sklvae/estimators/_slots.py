@@ -153,7 +153,7 @@ def slot_names(known: NDArray[Any], n_extra: int, given: Mapping[int, Any] | Non
     return np.array([*known.tolist(), *names.values()])
 
 
-def collapse_symptom(sizes: NDArray[np.int64], n_known: int) -> str | None:
+def collapse_symptom(sizes: NDArray[np.int64], n_known: int, if_none: str) -> str | None:
     """Say what is wrong with slots of these sizes, and what to change; None if nothing is.
 
     Parameters
@@ -162,6 +162,8 @@ def collapse_symptom(sizes: NDArray[np.int64], n_known: int) -> str | None:
         Unlabeled rows in each slot, known classes first.
     n_known : int
         Slots of known classes.
+    if_none : str
+        What to do if there are no classes without labels.
     """
     share = sizes / max(sizes.sum(), 1)
     n_extra = len(sizes) - n_known
@@ -172,7 +174,7 @@ def collapse_symptom(sizes: NDArray[np.int64], n_known: int) -> str | None:
         )
     if sizes.sum() and n_known and n_extra and share[n_known:].sum() < EMPTY_SHARE:
         return (
-            f"the {n_extra} extra slots hold {share[n_known:].sum():.1%} of the unlabeled rows. If there are classes "
-            "without labels, raise their class_prior or train longer; if there are none, use n_extra=0."
+            f"the {n_extra} slots without labels hold {share[n_known:].sum():.1%} of the unlabeled rows. If there are "
+            f"classes without labels, raise their class_prior or train longer; if there are none, {if_none}."
         )
     return None

@@ -125,6 +125,16 @@ def test_cluster_and_label_names_slots_and_sums_those_of_a_class(four):
         np.testing.assert_allclose(after[:, model.classes_.tolist().index(label)], expected, atol=1e-6)
 
 
+def test_a_slot_named_after_a_known_class_is_not_found(four):
+    X, y, _ = four
+    model = small(n_extra=2).fit(X, y)
+    before = model.found_classes_.tolist()
+    slots = model.predict(X)
+    model.cluster_and_label(X, np.where(slots == before[0], 1, -1))  # a part of class 1, it turns out
+    assert model.found_classes_.tolist() == before[1:]
+    assert model.classes_.tolist() == [0, 1, *before[1:]]
+
+
 def test_string_classes_get_found_names_and_can_be_renamed(four):
     X, y, truth = four
     names = np.array(["ant", "bee", "cat", "dog"])
@@ -275,7 +285,7 @@ def test_one_known_class_is_enough_beside_found_ones(four):
 
 def test_collapse_is_told_with_its_symptom_and_a_remedy(four):
     X, _, truth = four
-    with pytest.warns(UserWarning, match=r"the 3 extra slots hold 0.0% of the unlabeled rows.*n_extra=0"):
+    with pytest.warns(UserWarning, match=r"the 3 slots without labels hold 0.0% of the unlabeled rows.*n_extra=0"):
         small().fit(X, np.where(np.arange(240) % 2, truth, -1))
     rng = np.random.default_rng(0)
     lump = np.concatenate([rng.normal(size=(225, 6)), rng.normal(size=(15, 6)) + 30])
@@ -360,7 +370,7 @@ def test_warm_start_keeps_the_names_and_asks_about_the_rest_only(four):
 def test_a_collapse_that_is_an_error_leaves_a_usable_model(four):
     X, _, truth = four
     model = small()
-    with pytest.raises(UserWarning, match="extra slots hold"):  # warnings are errors here
+    with pytest.raises(UserWarning, match="slots without labels hold"):  # warnings are errors here
         model.fit(X, np.where(np.arange(240) % 2, truth, -1))
     assert model.n_queries_ == 0
     assert (model.predict(X) == truth).mean() > 0.9

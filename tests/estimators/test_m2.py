@@ -49,7 +49,7 @@ def test_a_few_labels_are_enough(partly, fitted):
 
 
 def test_unlabeled_rows_teach_something():
-    """Two moons of blobs: ten labels alone do not tell the classes apart as well."""
+    """Digits: thirty labels alone do not tell the classes apart as well."""
     digits = load_digits()
     X, truth = digits.data / 16, digits.target
     y = np.full(len(truth), -1)
@@ -157,6 +157,14 @@ def test_classes_may_be_named_before_they_have_labels(partly):
     assert model.predict_proba(X).shape == (180, 4)
     with pytest.raises(ValueError, match=r"y holds \[2\], which classes=\[0, 1\] does not"):
         small(classes=[0, 1]).fit(X, y)
+
+
+def test_classes_that_get_nothing_are_told_of(partly):
+    """From a random network nothing leads to a class without labels; where labels start, it is to stay empty."""
+    X, y, _ = partly
+    with pytest.warns(UserWarning, match="the 1 slots without labels hold .* leave them out of classes"):
+        small(classes=[0, 1, 2, 3], class_prior=[0.33, 0.33, 0.33, 0.01], start=None).fit(X, y)
+    small(classes=[0, 1, 2, 3], start="graph").fit(X, y)
 
 
 @pytest.mark.parametrize(
