@@ -137,27 +137,32 @@ def keep(record, validation):
             file.write(json.dumps(record) + "\n")
 
 
+def print_rows(values, columns):
+    """Print mean (SD) over seeds of values by (seed, labels, head, encoder)."""
+    print("| labels per class | " + " | ".join(" ".join(column) for column in columns) + " | seeds |")
+    print("|---" * (len(columns) + 2) + "|")
+    for n in LABELS:
+        cells, n_seeds = [], 0
+        for column in columns:
+            found = [value for (_, *key), value in values.items() if tuple(key) == (n, *column)]
+            spread = np.std(found, ddof=1) if len(found) > 1 else float("nan")
+            cells.append(f"{np.mean(found):.1f} ({spread:.1f})" if found else "")
+            n_seeds = max(n_seeds, len(found))
+        print(f"| {n} | {' | '.join(cells)} | {n_seeds} |")
+
+
 def table():
-    """Print mean (SD) over seeds: a line for each number of labels, a column for each network."""
+    """Print mean (SD) over seeds: a line for each number of labels, a column for each network; then the gains."""
     records = read()
     for name, figure in product(DATA, ("top1", "top5")):
-        of_data = [record for record in records if record["data"] == name]
-        if not of_data:
+        values = {tuple(r[k] for k in KEY[1:]): 100 * r[figure] for r in records if r["data"] == name}
+        if not values:
             continue
         print(f"\n{name}, {figure} %\n")
-        columns = list(product(HEADS, ENCODERS))
-        print("| labels per class | " + " | ".join(" ".join(column) for column in columns) + " | seeds |")
-        print("|---" * (len(columns) + 2) + "|")
-        for n in LABELS:
-            cells, seeds = [], set()
-            for head, encoder in columns:
-                wanted = {"labels": n, "head": head, "encoder": encoder}
-                found = [record for record in of_data if wanted.items() <= record.items()]
-                seeds |= {record["seed"] for record in found}
-                values = [100 * record[figure] for record in found]
-                spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
-                cells.append(f"{np.mean(values):.1f} ({spread:.1f})" if values else "")
-            print(f"| {n} | {' | '.join(cells)} | {len(seeds)} |")
+        print_rows(values, list(product(HEADS, ENCODERS)))
+        gains = {key: v - values[*key[:3], "scratch"] for key, v in values.items() if (*key[:3], "scratch") in values}
+        print(f"\n{name}, {figure}: points above scratch, seed by seed\n")
+        print_rows(gains, list(product(HEADS, ENCODERS[1:])))
     for record in records:
         if record["data"] == "color":
             print("\n" + json.dumps(record))

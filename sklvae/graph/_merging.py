@@ -64,8 +64,8 @@ def merge_clusters(
 
     References
     ----------
-    The connection is that of average-cut criteria: Shi and Malik, 2000, "Normalized cuts and image segmentation",
-    Equation 2, with the smaller side alone.
+    The connection is the conductance between two groups, see Kannan, Vempala and Vetta, 2004, "On clusterings: good,
+    bad and spectral", Section 2.
 
     Examples
     --------

@@ -162,7 +162,7 @@ def test_classes_may_be_named_before_they_have_labels(partly):
 def test_classes_that_get_nothing_are_told_of(partly):
     """From a random network nothing leads to a class without labels; where labels start, it is to stay empty."""
     X, y, _ = partly
-    with pytest.warns(UserWarning, match="the 1 slots without labels hold .* leave them out of classes"):
+    with pytest.warns(UserWarning, match="the slots without labels \\(1\\) hold .* leave them out of classes"):
         small(classes=[0, 1, 2, 3], class_prior=[0.33, 0.33, 0.33, 0.01], start=None).fit(X, y)
     small(classes=[0, 1, 2, 3], start="graph").fit(X, y)
 
