@@ -174,7 +174,7 @@ def collapse_symptom(sizes: NDArray[np.int64], n_known: int, if_none: str) -> st
         )
     if sizes.sum() and n_known and n_extra and share[n_known:].sum() < EMPTY_SHARE:
         return (
-            f"the slots without labels ({n_extra}) hold {share[n_known:].sum():.1%} of the unlabeled rows. If there are "
-            f"classes without labels, raise their class_prior or train longer; if there are none, {if_none}."
+            f"the slots without labels ({n_extra}) hold {share[n_known:].sum():.1%} of the unlabeled rows. If there "
+            f"are classes without labels, raise their class_prior or train longer; if there are none, {if_none}."
         )
     return None
