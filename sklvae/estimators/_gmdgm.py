@@ -277,8 +277,8 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
         self.slot_sizes_ = np.bincount(row_slots, minlength=n_slots)
         self._name_slots(self._given)
         sizes = np.bincount(row_slots[codes < 0], minlength=n_slots)
-        symptom = collapse_symptom(sizes, len(known), if_none="use n_extra=0")
-        if symptom:
+        prior = self._model.class_probs.cpu().numpy()
+        if symptom := collapse_symptom(sizes, prior, len(known), if_none="use n_extra=0"):
             warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=7)
 
     def cluster_and_label(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -299,10 +299,15 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
         Raises
         ------
         ValueError
-            If y is of another length than X, or its labels are of another kind than those known.
+            If y is of another length than X, has no label, or labels of another kind than those known.
         """
         check_is_fitted(self, "classes_")
         classes, codes = self._known_labels(y, len(X))  # type: ignore[arg-type]
+        if not len(classes):
+            raise ValueError(
+                f"GMDGMClassifier: cluster_and_label needs the label of one row at least, got {len(codes)} unlabeled "
+                "rows. Label some, or pass an oracle to fit."
+            )
         kinds = self._kinds(self.known_classes_)
         if len(kinds | {label_kind(label) for label in classes.tolist()}) > 1:
             raise ValueError(

@@ -243,7 +243,8 @@ class M2Classifier(ClassVAEClassifier):
             return
         order = np.concatenate([known, np.setdiff1d(np.arange(n_classes), known)])
         sizes = np.bincount(probability[codes < 0].argmax(axis=1), minlength=n_classes)[order]
-        if symptom := collapse_symptom(sizes, len(known), if_none="leave them out of classes"):
+        prior = self._model.class_probs.cpu().numpy()[order]
+        if symptom := collapse_symptom(sizes, prior, len(known), if_none="leave them out of classes"):
             warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=3)
 
     def _steps(self, phase: str) -> tuple[int, int]:

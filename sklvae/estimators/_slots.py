@@ -29,7 +29,11 @@ SPARSE_SHARE = 0.25
 """A cluster with less than this share of a class's usual density of labels is not of that class."""
 
 FULL_SHARE, EMPTY_SHARE = 0.8, 0.01
-"""One slot that holds more than the first, or found slots that together hold less than the second, are a symptom."""
+"""One slot that holds more than the first is a symptom, and slots that hold less than the second: found slots of all
+rows, each slot of what its prior expects."""
+
+ENOUGH_ROWS = 100
+"""Where a prior expects fewer rows, none may be chance."""
 
 CHANCE = 0.01
 """Probability below which a lack of labels is no chance."""
@@ -153,28 +157,44 @@ def slot_names(known: NDArray[Any], n_extra: int, given: Mapping[int, Any] | Non
     return np.array([*known.tolist(), *names.values()])
 
 
-def collapse_symptom(sizes: NDArray[np.int64], n_known: int, if_none: str) -> str | None:
+def collapse_symptom(sizes: NDArray[np.int64], prior: NDArray[Any], n_known: int, if_none: str) -> str | None:
     """Say what is wrong with slots of these sizes, and what to change; None if nothing is.
 
     Parameters
     ----------
     sizes : ndarray of shape (n_slots,)
         Unlabeled rows in each slot, known classes first.
+    prior : ndarray of shape (n_slots,)
+        Shares that were expected.
     n_known : int
         Slots of known classes.
     if_none : str
         What to do if there are no classes without labels.
     """
-    share = sizes / max(sizes.sum(), 1)
-    n_extra = len(sizes) - n_known
-    if n_extra and share.max() > FULL_SHARE:
+    n_rows, n_extra = sizes.sum(), len(sizes) - n_known
+    if not n_rows or not n_extra:
+        return None
+    share = sizes / n_rows
+    empty = (share < EMPTY_SHARE * prior) & (n_rows * prior >= ENOUGH_ROWS)
+    n_empty, n_missing = np.count_nonzero(empty[n_known:]), np.count_nonzero(empty[:n_known])
+    if share.max() > FULL_SHARE:
         return (
             f"the slots have collapsed: one holds {share.max():.0%} of the unlabeled rows. If no class is that "
             "large, train longer before the slots start (pretrain_epochs), lower beta, or scale X."
         )
-    if sizes.sum() and n_known and n_extra and share[n_known:].sum() < EMPTY_SHARE:
+    if n_known and share[n_known:].sum() < EMPTY_SHARE:
         return (
             f"the slots without labels ({n_extra}) hold {share[n_known:].sum():.1%} of the unlabeled rows. If there "
             f"are classes without labels, raise their class_prior or train longer; if there are none, {if_none}."
+        )
+    if n_empty > n_extra / 2:
+        return (
+            f"{n_empty} of the {n_extra} slots without labels hold next to none of the unlabeled rows. Lower their "
+            "number, or train longer before the slots start (pretrain_epochs)."
+        )
+    if n_missing:
+        return (
+            f"{n_missing} of the {n_known} classes with labels hold next to none of the unlabeled rows. If there "
+            "are such rows, label more of them, raise alpha, or lower the number of slots without labels."
         )
     return None

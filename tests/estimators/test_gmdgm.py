@@ -1,5 +1,6 @@
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklvae import INVALID, SKIP, GMDGMClassifier
-from sklvae.estimators._slots import find_slots, owners, slot_names
+from sklvae.estimators._slots import collapse_symptom, find_slots, owners, slot_names
 from sklvae.graph import between_clusters, knn_graph, merge_clusters
 from sklvae.labeling import OracleError
 from sklvae.metrics import hungarian_accuracy, purity
@@ -181,7 +182,7 @@ def test_samples_of_a_class_lie_in_it(four, fitted):
         ("n_latent", 2),
         ("beta", 0.1),
         ("likelihood", "bernoulli"),
-        ("encoder", lambda event, n_outputs: __import__("torch").nn.Linear(6, n_outputs)),
+        ("encoder", lambda event, n_outputs: torch.nn.Linear(6, n_outputs)),
         ("hidden_units", (16,)),
         ("image_shape", (2, 3)),
         ("batch_size", 64),
@@ -291,6 +292,37 @@ def test_collapse_is_told_with_its_symptom_and_a_remedy(four):
     lump = np.concatenate([rng.normal(size=(225, 6)), rng.normal(size=(15, 6)) + 30])
     with pytest.warns(UserWarning, match=r"one holds 9\d% of the unlabeled rows"):
         small(n_extra=1).fit(lump, np.where(np.arange(240) < 10, 0, -1))
+
+
+def test_with_all_rows_labeled_it_is_a_classifier(four):
+    X, _, truth = four
+    model = small(n_extra=0).fit(X[::2], truth[::2])
+    np.testing.assert_array_equal(model.labels_, truth[::2])
+    assert model.found_classes_.tolist() == []
+    assert model.score(X[1::2], truth[1::2]) > 0.95
+
+
+def test_naming_slots_without_a_label_is_an_error(four, fitted):
+    with pytest.raises(ValueError, match="needs the label of one row at least, got 240 unlabeled rows"):
+        fitted.cluster_and_label(four[0], np.full(240, -1))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_known", "symptom"),
+    [
+        ([850, 50, 50, 50], 1, "one holds 85%"),
+        ([600, 395, 5, 0], 2, r"without labels \(2\) hold 0.5%"),
+        ([500, 0, 0, 500], 1, "2 of the 3 slots without labels hold next to none"),
+        ([0, 500, 250, 250], 2, "1 of the 2 classes with labels hold next to none"),
+        ([500, 0, 250, 250], 1, None),  # a slot to spare is none too many
+        ([0, 50, 25, 25], 2, None),  # so few may be chance
+        ([1000, 0, 0, 0], 4, None),  # all slots are of known classes
+        ([0, 0, 0, 0], 2, None),
+    ],
+)
+def test_each_symptom_of_collapse_has_its_words(sizes, n_known, symptom):
+    said = collapse_symptom(np.array(sizes), np.full(4, 0.25), n_known, if_none="")
+    assert said is None if symptom is None else re.search(symptom, said)
 
 
 def test_clusters_belong_to_a_class_where_its_labels_are_dense():
