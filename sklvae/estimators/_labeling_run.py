@@ -11,7 +11,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
@@ -46,12 +45,6 @@ PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
 ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
 VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
 """Where views are seen."""
-
-GUESS_STEPS = 100
-"""Steps, at least, between two times that the network guesses about all rows."""
-
-SURE = 0.95
-"""Probability from which the network's own guess about a row is taught to its views."""
 
 
 class LabelingRun(Run):
@@ -94,6 +87,7 @@ class LabelingRun(Run):
         self.augment = choose_augment(estimator.augment, self.event) if estimator.propagation == "graph" else None
         self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
         self.directions: NDArray[Any] | None = None
+        self.directions_graph = cache(lambda: knn_graph(self.directions))
 
     def state(self) -> dict[str, Any]:
         """What `steps` goes on from."""
@@ -196,7 +190,7 @@ class LabelingRun(Run):
         """Neighbors among the inputs, among the directions, and in the latent space."""
         graph = self.inputs_graph()
         if self.directions is not None:
-            graph = graph + knn_graph(self.directions)
+            graph = graph + self.directions_graph()
             graph.sort_indices()  # points follow its edges in their order: a run that is taken up has the same one
             if self.model is None:  # the latents say less than the directions until labels have shaped them
                 return graph
@@ -209,12 +203,10 @@ class LabelingRun(Run):
         weights = {"beta": settings.beta, "gamma": settings.gamma}
         labels = {"code": np.maximum(spread.code, 0), "weight": spread.weight}
         objective: Any = partial(cluster_label_loss, **weights)
-        rows, each_epoch = Rows(self.rows, self.event, **labels), None
+        rows = Rows(self.rows, self.event, **labels)
         if self.augment is not None:
             objective = partial(taught_loss, **weights, augment=self.augment)
-            labels |= {"guess": np.zeros_like(spread.code), "trust": np.zeros_like(spread.weight)}  # none yet
             rows = WithLabeled(self.rows, self.event, **self._known_codes(spread), **labels)
-            each_epoch = partial(self._guess, model, rows)
         last = number == settings.n_rounds - 1 or settings.n_queries_ >= settings.budget
         steps = self._steps("last" if last else "round")
         try:
@@ -225,7 +217,6 @@ class LabelingRun(Run):
                 max_epochs=self._epochs(settings.round_epochs, steps, MOST_ROUND_EPOCHS),
                 rng=self.rng,
                 phase=f"round {number}",
-                each_epoch=each_epoch,
             )
         except NonFiniteLossError:
             model.load_state_dict(earlier)  # what the rounds before have learned stays usable
@@ -238,15 +229,6 @@ class LabelingRun(Run):
         known = np.fromiter(self.known.labels, dtype=np.int64)
         codes[known], weights[known] = spread.code[known], spread.weight[known]
         return {"codes": codes, "weights": weights}
-
-    def _guess(self, model: ClassifiedVAE, rows: Rows, epoch: int) -> dict[str, Any]:
-        """Let the network guess about every row, once it has learned something."""
-        every = -(-GUESS_STEPS * self.estimator.batch_size // len(self.rows))
-        if epoch % every == 0 and (epoch > 0 or self.number > 1):  # the first epoch of all has nothing to guess by
-            probability = in_blocks(model, classify, self.rows, self.event)
-            rows.columns["guess"] = torch.from_numpy(probability.argmax(axis=1))
-            rows.columns["trust"] = torch.from_numpy((probability.max(axis=1) >= SURE).astype(np.float32))
-        return {}
 
     def _steps(self, phase: str) -> int:
         if self.augment is not None:

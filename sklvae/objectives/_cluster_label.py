@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from ..nn import ClassifiedVAE
 from ._elbo import elbo
 
 __all__ = ["cluster_label_loss", "taught_loss"]
+
+SURE = 0.95
+"""Probability from which the network's own guess about a row is taught to its views."""
+
+LABELED_SHARE = 4
+"""Of the known labels that come with a batch, one in so many is seen: they are few, and come again."""
 
 
 def cluster_label_loss(
@@ -61,8 +68,6 @@ def taught_loss(
     x: Tensor,
     code: Tensor,
     weight: Tensor,
-    guess: Tensor,
-    trust: Tensor,
     x_labeled: Tensor,
     code_labeled: Tensor,
     weight_labeled: Tensor,
@@ -73,8 +78,8 @@ def taught_loss(
 ) -> dict[str, Tensor]:
     """Equation 4 at views x' of x: of spread labels, of the network's own guesses, and of known labels.
 
-    ``L_VAE(x') - gamma (w ln p(y|z') + v ln p(g|z') + w_l ln p(y_l|z_l'))``: a guess g about x as it is must hold for
-    its views, and rows whose labels are known come as often as all others.
+    ``L_VAE(x') - gamma (w ln p(y|z') + v ln p(g|z') + mean w_l ln p(y_l|z_l'))``: a guess g, the most probable class
+    of x as it is, must hold for its views where it is sure (v = 1, else 0); known labels weigh as much as all others.
 
     Parameters
     ----------
@@ -82,12 +87,12 @@ def taught_loss(
         The network.
     x : Tensor of shape (B, ...)
         A batch.
-    code, guess : Tensor of shape (B,), int64
-        Codes of the spread labels and of the network's guesses.
-    weight, trust : Tensor of shape (B,)
-        w and v in [0, 1].
+    code : Tensor of shape (B,), int64
+        Codes of the spread labels.
+    weight : Tensor of shape (B,)
+        w in [0, 1].
     x_labeled : Tensor of shape (B, ...)
-        Rows whose label is known.
+        Rows whose label is known, drawn at random; the first quarter is used.
     code_labeled : Tensor of shape (B,), int64
         Their codes.
     weight_labeled : Tensor of shape (B,)
@@ -113,15 +118,19 @@ def taught_loss(
     >>> from sklvae.objectives import taught_loss
     >>> vae = VAE(mlp_encoder((6,), [8], 4), mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
     >>> x, code, weight = torch.rand(3, 6), torch.tensor([2, 0, 0]), torch.tensor([1.0, 0.5, 0.0])
-    >>> batch = (x, code, weight, code, weight, x, code, weight)
+    >>> batch = (x, code, weight, x, code, weight)
     >>> terms = taught_loss(ClassifiedVAE(vae, 3), *batch, beta=1.0, gamma=10.0, augment=lambda x: 0.9 * x)
     >>> {name: tuple(term.shape) for name, term in terms.items()}
     {'loss': (3,), 'reconstruction': (3,), 'kl': (3,), 'cross_entropy': (3,), 'guessed': (3,), 'known': (3,)}
     """
-    bound, z_labeled = elbo(model.vae, augment(x)), model.vae.posterior(augment(x_labeled)).rsample()
+    with torch.no_grad():
+        probability, guess = model.classify(model.vae.encode(x)).probs.max(dim=1)
+    bound = elbo(model.vae, augment(x))
     terms, label = bound.loss(beta), model.classify(bound.z)
     terms["cross_entropy"] = -weight * label.log_prob(code)
-    terms["guessed"] = -trust * label.log_prob(guess)
-    terms["known"] = -weight_labeled * model.classify(z_labeled).log_prob(code_labeled)
+    terms["guessed"] = -(probability >= SURE).to(weight) * label.log_prob(guess)
+    some = slice(-(-len(x) // LABELED_SHARE))
+    known = model.classify(model.vae.posterior(augment(x_labeled[some])).rsample())
+    terms["known"] = (-weight_labeled[some] * known.log_prob(code_labeled[some])).mean().expand(len(x))
     terms["loss"] = terms["loss"] + gamma * (terms["cross_entropy"] + terms["guessed"] + terms["known"])
     return terms

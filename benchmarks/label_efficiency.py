@@ -1,0 +1,163 @@
+"""Test accuracy by the number of questions: ours beside others on the same data, each as its users would run it.
+
+    python benchmarks/label_efficiency.py --data mnist --budgets 10 50 150 [--methods sklvae umap_gmm] [--seeds 5]
+    python benchmarks/label_efficiency.py --table --plot
+
+Each fit adds a line to benchmarks/results/label_efficiency.csv as it ends; one that is there already is not repeated.
+It runs in a process of its own, so that the peak of memory is its own: data, imports and all. Seconds are of fit and
+prediction. The methods are those of `peers.py`, which need the dependency group `peers` (``pip install --group
+peers``). Settings are the methods' own or were chosen on other data; the test images choose nothing.
+"""
+
+import argparse
+import csv
+import resource
+import sys
+import time
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from peers import METHODS
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from sklvae.datasets import load_fashion_mnist, load_mnist
+
+RESULTS = Path(__file__).parent / "results" / "label_efficiency.csv"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+COLUMNS = ["data", "budget", "method", "seed", "accuracy", "seconds", "peak_gib"]
+BUDGETS = {"digits": [10, 50], "mnist": [10, 50, 150], "fashion": [50, 150, 1000]}
+N_TRAIN = 50_000
+
+
+def load(name, seed):
+    """Training images, their labels, test images, theirs."""
+    if name == "digits":
+        X, y = load_digits(return_X_y=True)
+        X, X_test, y, y_test = train_test_split(
+            (X / 16).reshape(-1, 8, 8).astype(np.float32), y, test_size=0.25, random_state=seed, stratify=y
+        )
+        return X, y, X_test, y_test
+    data = (load_mnist if name == "mnist" else load_fashion_mnist)()
+    return data.x_train[:N_TRAIN], data.y_train[:N_TRAIN].astype(int), data.x_test, data.y_test.astype(int)
+
+
+def measured(name, budget, method, seed):
+    """One fit, in a process of its own."""
+    X, y, X_test, y_test = load(name, seed)
+    start = time.perf_counter()
+    accuracy = np.mean(METHODS[method](X, y, X_test, budget, seed) == y_test)
+    seconds = time.perf_counter() - start
+    unit = 1 if sys.platform == "darwin" else 1024
+    return accuracy, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def read():
+    """The lines of the file, with numbers where there are numbers."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(newline="") as file:
+        kinds = [str, int, str, int, float, float, float]
+        return [
+            {name: kind(row[name]) for name, kind in zip(COLUMNS, kinds, strict=True)} for row in csv.DictReader(file)
+        ]
+
+
+def keep(row):
+    """Add a line to the file."""
+    fresh = not RESULTS.exists()
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def run(data, budgets, methods, seeds):
+    """Whatever is missing."""
+    done = {tuple(row[name] for name in COLUMNS[:4]) for row in read()}
+    for seed, name, method in product(range(seeds), data, methods):
+        for budget in budgets or BUDGETS[name]:
+            if (name, budget, method, seed) in done:
+                continue
+            with get_context("spawn").Pool(1) as process:
+                accuracy, seconds, peak = process.apply(measured, (name, budget, method, seed))
+            figures = (f"{accuracy:.4f}", f"{seconds:.1f}", f"{peak:.2f}")
+            row = dict(zip(COLUMNS, (name, budget, method, seed, *figures), strict=True))
+            keep(row)
+            print(row, flush=True)
+
+
+def chosen(rows, data, budget, method):
+    return [row for row in rows if (row["data"], row["budget"], row["method"]) == (data, budget, method)]
+
+
+def spread(values):
+    return np.std(values, ddof=1) if len(values) > 1 else float("nan")
+
+
+def table():
+    """Print mean (SD) over seeds, and the worst: a line a method, columns by budget."""
+    rows = read()
+    for data, budgets in BUDGETS.items():
+        if not any(row["data"] == data for row in rows):
+            continue
+        print(f"\n{data}\n\n| method | " + " | ".join(f"{b}: accuracy %, worst" for b in budgets) + " | s | GiB |")
+        print("|---" * (len(budgets) + 3) + "|")
+        for method in METHODS:
+            cells, found = [], []
+            for budget in budgets:
+                here = chosen(rows, data, budget, method)
+                found += here
+                values = [100 * row["accuracy"] for row in here]
+                cells.append(f"{np.mean(values):.1f} ({spread(values):.1f}), {min(values):.1f}" if here else "")
+            if found:
+                seconds = [row["seconds"] for row in found]
+                peak = max(row["peak_gib"] for row in found)
+                print(f"| {method} | {' | '.join(cells)} | {min(seconds):.0f} to {max(seconds):.0f} | {peak:.1f} |")
+
+
+def plot():
+    """Accuracy by questions, a picture for each data set."""
+    import matplotlib.pyplot as plt
+
+    rows = read()
+    for data, budgets in BUDGETS.items():
+        if not any(row["data"] == data for row in rows):
+            continue
+        figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+        for method in METHODS:
+            points = [(b, [100 * row["accuracy"] for row in chosen(rows, data, b, method)]) for b in budgets]
+            points = [(budget, np.mean(values), spread(values)) for budget, values in points if values]
+            if points:
+                style = {"color": "black", "linewidth": 2.5} if method == "sklvae" else {}
+                axes.errorbar(*zip(*points, strict=True), marker="o", capsize=3, label=method, **style)
+        axes.set(xscale="log", xlabel="questions", ylabel="test accuracy (%)", title=data)
+        axes.set_xticks(budgets, budgets)
+        axes.minorticks_off()
+        axes.legend(fontsize=8)
+        figure.savefig(IMAGES / f"label_efficiency_{data}.png", dpi=120)
+        plt.close(figure)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="*", choices=list(BUDGETS), default=[])
+    parser.add_argument("--budgets", type=int, nargs="*", help="default: those of the table")
+    parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--plot", action="store_true")
+    arguments = parser.parse_args()
+    RESULTS.parent.mkdir(exist_ok=True)
+    run(arguments.data, arguments.budgets, arguments.methods, arguments.seeds)
+    if arguments.table:
+        table()
+    if arguments.plot:
+        plot()
+
+
+if __name__ == "__main__":
+    main()

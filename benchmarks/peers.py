@@ -1,0 +1,215 @@
+"""Ways to a classifier from a data set and a few answers, each as its users would run it.
+
+Every method is a function ``(X, y, X_test, budget, seed) -> predictions``: X are images or rows of a table, y is what
+the expert knows, of which the method may look up `budget` rows.
+"""
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.mixture import GaussianMixture
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+from skorch import NeuralNetClassifier, NeuralNetRegressor
+from torch import nn
+
+from sklvae import ClusterLabelVAEClassifier, M2Classifier
+from sklvae.labeling import SimulatedOracle
+from sklvae.nn import conv_encoder, mlp_decoder, mlp_encoder
+from sklvae.training import choose_augment
+
+STEPS = 2000
+"""Steps of the supervised networks."""
+
+AUTOENCODER_STEPS = 6000
+ACTIVE_ROUNDS = 5
+
+
+def flat(X):
+    """Rows of floats; pixels as fractions of 255."""
+    return np.asarray(X, dtype=np.float32).reshape(len(X), -1) / (255 if X.dtype == np.uint8 else 1)
+
+
+def some(y, budget, seed):
+    """Random rows, and labels that are -1 for all others."""
+    rows = np.random.default_rng(seed).choice(len(y), budget, replace=False)
+    labels = np.full(len(y), -1)
+    labels[rows] = y[rows]
+    return rows, labels
+
+
+def sklvae(X, y, X_test, budget, seed):
+    """The defaults."""
+    classifier = ClusterLabelVAEClassifier(budget=budget, random_state=seed)
+    return classifier.fit(X, oracle=SimulatedOracle(X, y, n_neighbors=1)).predict(X_test)
+
+
+def m2(X, y, X_test, budget, seed):
+    """The defaults, on random labels."""
+    _, labels = some(y, budget, seed)
+    return M2Classifier(random_state=seed).fit(X, labels).predict(X_test)
+
+
+def label_spreading(X, y, X_test, budget, seed):
+    """scikit-learn's, over ten nearest neighbors, from random labels."""
+    _, labels = some(y, budget, seed)
+    return LabelSpreading(kernel="knn", n_neighbors=10, n_jobs=1).fit(flat(X), labels).predict(flat(X_test))
+
+
+def self_training(X, y, X_test, budget, seed):
+    """scikit-learn's, of a random forest, from random labels."""
+    _, labels = some(y, budget, seed)
+    forest = RandomForestClassifier(200, random_state=seed)
+    return SelfTrainingClassifier(forest).fit(flat(X), labels).predict(flat(X_test))
+
+
+def umap_gmm(X, y, X_test, budget, seed):
+    """UMAP of the pixels, a Gaussian mixture of as many components as questions; a medoid's label is its cluster's."""
+    return by_clusters(flat(X), y, flat(X_test), budget, seed)
+
+
+class Autoencoder(nn.Module):
+    """x -> x through a code of ten numbers, 500-500-2000-10."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        widths = [500, 500, 2000]
+        self.encoder = mlp_encoder((n_features,), widths, 10)
+        self.decoder = mlp_decoder((n_features,), widths, 10)
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x))
+
+
+def n2d(X, y, X_test, budget, seed):
+    """The same on the code of an autoencoder (McConville et al., 2021: "N2D: (not too) deep clustering").
+
+    It is trained for `AUTOENCODER_STEPS` steps; the authors train a thousand epochs.
+    """
+    torch.manual_seed(seed)
+    X, X_test = flat(X), flat(X_test)
+    net = NeuralNetRegressor(
+        Autoencoder,
+        module__n_features=X.shape[1],
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        batch_size=256,
+        max_epochs=-(-AUTOENCODER_STEPS // -(-len(X) // 256)),
+        train_split=None,
+        verbose=0,
+    ).fit(X, X)
+
+    def code(x):
+        with torch.no_grad():
+            return net.module_.encoder(torch.from_numpy(x)).numpy()
+
+    return by_clusters(code(X), y, code(X_test), budget, seed)
+
+
+def by_clusters(X, y, X_test, budget, seed):
+    """UMAP to ten dimensions, a Gaussian mixture, and the label of each component's medoid."""
+    from umap import UMAP
+
+    umap = UMAP(n_components=10, n_neighbors=20, min_dist=0.0, random_state=seed, n_jobs=1)
+    points = umap.fit_transform(X)
+    mixture = GaussianMixture(budget, reg_covar=1e-4, random_state=seed).fit(points)
+    distance = ((points[:, None] - mixture.means_[None]) ** 2).sum(axis=2)
+    named = y[distance.argmin(axis=0)]
+    return named[mixture.predict(umap.transform(X_test))]
+
+
+class Seen(nn.Module):
+    """The encoder of our defaults with a layer for the classes, which sees views of images in training."""
+
+    def __init__(self, event, n_classes):
+        super().__init__()
+        images = len(event) == 3
+        self.augment = choose_augment("auto", event)
+        network = conv_encoder(event, [500, 500], n_classes, channels=(32, 64, 128)) if images else None
+        self.network = network or mlp_encoder(event, [500, 500], n_classes)
+
+    def forward(self, x):
+        return self.network(self.augment(x) if self.training and self.augment else x)
+
+
+def as_events(X):
+    """What a network of torch sees: (n, channels, height, width) of images."""
+    X = np.asarray(X, dtype=np.float32) / (255 if X.dtype == np.uint8 else 1)
+    return X[:, None] if X.ndim == 3 else X
+
+
+def network_options(X, n_labels):
+    """Options of skorch for about `STEPS` steps."""
+    batch_size = min(64, n_labels)
+    return {
+        "module__event": as_events(X[:1]).shape[1:],
+        "optimizer": torch.optim.Adam,
+        "lr": 1e-3,
+        "batch_size": batch_size,
+        "max_epochs": -(-STEPS // -(-n_labels // batch_size)),
+        "train_split": None,
+        "verbose": 0,
+    }
+
+
+def supervised(X, y, X_test, budget, seed):
+    """The network of our defaults with the same views, on random labels alone."""
+    torch.manual_seed(seed)
+    rows, _ = some(y, budget, seed)
+    classes, codes = np.unique(y[rows], return_inverse=True)
+    net = NeuralNetClassifier(
+        Seen, criterion=nn.CrossEntropyLoss, module__n_classes=len(classes), **network_options(X, budget)
+    )
+    return classes[net.fit(as_events(X[rows]), codes).predict(as_events(X_test))]
+
+
+def typiclust(X, y, X_test, budget, seed):
+    """scikit-activeml's TypiClust on fifty principal components, and the network above."""
+    from skactiveml.pool import TypiClust
+
+    points = PCA(min(50, flat(X).shape[1]), random_state=seed).fit_transform(flat(X))
+    strategy = TypiClust(random_state=seed, cluster_algo=KMeans)
+    return active(X, y, X_test, budget, seed, lambda labels, _, n: strategy.query(points, labels, batch_size=n))
+
+
+def margin(X, y, X_test, budget, seed):
+    """scikit-activeml's uncertainty sampling by margin from a random start, and the network above."""
+    from skactiveml.pool import UncertaintySampling
+
+    strategy = UncertaintySampling(method="margin_sampling", random_state=seed)
+    events, rng = as_events(X), np.random.default_rng(seed)
+
+    def query(labels, classifier, n):
+        if classifier is None:
+            return rng.choice(len(y), n, replace=False)
+        chosen = np.flatnonzero(np.isnan(labels))
+        return strategy.query(events, labels, clf=classifier, fit_clf=False, candidates=chosen, batch_size=n)
+
+    return active(X, y, X_test, budget, seed, query)
+
+
+def active(X, y, X_test, budget, seed, query):
+    """Rounds of a query and a fit of scikit-activeml's skorch classifier."""
+    from skactiveml.classifier import SkorchClassifier
+
+    torch.manual_seed(seed)
+    events, labels, classifier = as_events(X), np.full(len(y), np.nan), None
+    for batch in np.array_split(np.arange(budget), ACTIVE_ROUNDS):
+        if not len(batch):
+            continue
+        rows = query(labels, classifier, len(batch))
+        labels[rows] = y[rows]
+        known = np.flatnonzero(~np.isnan(labels))
+        options = network_options(X, len(known))
+        options["module__n_classes"] = len(np.unique(y))
+        classifier = SkorchClassifier(Seen, classes=np.unique(y), neural_net_param_dict=options, random_state=seed).fit(
+            events[known], labels[known]
+        )
+    return classifier.predict(as_events(X_test))
+
+
+METHODS = {
+    method.__name__: method
+    for method in (sklvae, umap_gmm, n2d, label_spreading, self_training, typiclust, margin, m2, supervised)
+}
