@@ -6,7 +6,8 @@
 Each fit adds a line of JSON to benchmarks/results/cluster_label.jsonl as it ends; a fit that is there already
 is not repeated. `--table` prints what is there. The oracle is a `SimulatedOracle` on the true training labels. A
 row of X (what the default asks about) gets its own label; for a decoded center (what the paper asks about) the
-five nearest training images vote, and less than half of the votes is answered INVALID.
+five nearest training images vote, and less than half of the votes is answered INVALID. In `...-erring` one answer in
+twenty, at random, is another class. `...-no-contrast` and `...-no-views` leave a part out.
 """
 
 import argparse
@@ -65,6 +66,9 @@ CONFIGURATIONS = {
     "mnist-images-10": (mnist, {"budget": 10}),
     "mnist-images-50": (mnist, {"budget": 50}),
     "mnist-images-150": (mnist, {}),
+    "mnist-images-150-erring": (mnist, {}),
+    "mnist-images-50-no-contrast": (mnist, {"budget": 50, "attraction": 0.0}),
+    "mnist-images-50-no-views": (mnist, {"budget": 50, "augment": None}),
     "fashion-images-50": (fashion, {"budget": 50}),
     "fashion-images-150": (fashion, {}),
     "fashion-images-1000": (fashion, {"budget": 1000}),
@@ -73,11 +77,27 @@ CONFIGURATIONS = {
 }
 
 
+class Erring:
+    """An expert who takes one thing in twenty for another."""
+
+    def __init__(self, expert, classes, seed):
+        self.expert, self.classes, self.rng = expert, classes, np.random.default_rng(seed)
+
+    def __call__(self, queries):
+        answers = [answer.label for answer in self.expert(queries)]
+        return [
+            self.rng.choice(self.classes[self.classes != label]) if self.rng.random() < 0.05 else label
+            for label in answers
+        ]
+
+
 def run(name, seed):
     """Fit one configuration with one seed and measure it after every round."""
     load, parameters = CONFIGURATIONS[name]
     X, y, X_test, y_test = load(seed)
     expert = SimulatedOracle(X, y, n_neighbors=5 if parameters.get("propagation") == "cluster" else 1)
+    if name.endswith("-erring"):
+        expert = Erring(expert, np.unique(y), seed)
     classifier = ClusterLabelVAEClassifier(random_state=seed, **parameters)
     by_round, measuring = {}, 0.0
 
@@ -131,22 +151,35 @@ def read():
 
 
 def table():
-    """Print mean (SD) over seeds and the worst seed of each configuration."""
+    """Print mean (SD) over seeds and the worst seed of each configuration, and what its confidence is worth."""
     records = read()
-    print("| configuration | seeds | questions | test accuracy % | worst | label accuracy % | seconds |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| configuration | seeds | questions | test accuracy % | worst | label accuracy % "
+        "| confidence >= 0.99: rows %, right % | calibration error | seconds |"
+    )
+    print("|---" * 9 + "|")
     for name in CONFIGURATIONS:
         rows = [record for record in records if record["configuration"] == name]
         if not rows:
             continue
         test = 100 * np.array([row["test_accuracy"] for row in rows])
-        label = 100 * np.array([row["label_accuracy"] for row in rows])
         asked = max(row["n_queries"] for row in rows)
         spread = np.std(test, ddof=1) if len(test) > 1 else float("nan")
-        print(
-            f"| {name} | {len(rows)} | {asked} | {test.mean():.1f} ({spread:.1f}) | {test.min():.1f} "
-            f"| {label.mean():.1f} | {np.mean([row['seconds'] for row in rows]):.0f} |"
-        )
+        cells = [
+            f"{test.mean():.1f} ({spread:.1f})",
+            f"{test.min():.1f}",
+            f"{mean(rows, 'label_accuracy', 100):.1f}",
+            f"{mean(rows, 'surest_coverage', 100):.1f}, {mean(rows, 'surest_accuracy', 100):.2f}",
+            f"{mean(rows, 'calibration_error'):.3f}",
+            f"{mean(rows, 'seconds'):.0f}",
+        ]
+        print(f"| {name} | {len(rows)} | {asked} | {' | '.join(cells)} |")
+
+
+def mean(rows, figure, times=1):
+    """Over the records that have it."""
+    values = [times * row[figure] for row in rows if row.get(figure) is not None]
+    return np.mean(values) if values else float("nan")
 
 
 def main():
