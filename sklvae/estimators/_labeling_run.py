@@ -86,8 +86,7 @@ class LabelingRun(Run):
         self.event = estimator._event
         self.augment = choose_augment(estimator.augment, self.event) if estimator.propagation == "graph" else None
         self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
-        self.directions: NDArray[Any] | None = None
-        self.directions_graph = cache(lambda: knn_graph(self.directions))
+        self._see(None)
 
     def state(self) -> dict[str, Any]:
         """What `steps` goes on from."""
@@ -102,7 +101,8 @@ class LabelingRun(Run):
         """Take up where `state` was taken."""
         model = self.estimator.net_.module_.model
         self.number, self.spread = state["number"], Spread(**state["spread"])
-        self.known, self.directions = Known.unpacked(state["known"]), state["directions"]
+        self.known = Known.unpacked(state["known"])
+        self._see(state["directions"])
         self.model = model if isinstance(model, ClassifiedVAE) else None
         self.vae = self.estimator._model
 
@@ -184,7 +184,13 @@ class LabelingRun(Run):
     def _point(self) -> None:
         """Where the rows lie, as seen before labels tell the network what to see."""
         if isinstance(self.vae, NeighborVAE) and self.augment is not None:
-            self.directions = in_blocks(self.vae, point, self.rows, self.event)
+            self._see(in_blocks(self.vae, point, self.rows, self.event))
+
+    def _see(self, directions: NDArray[Any] | None) -> None:
+        """Rows in these directions, if there are any, and who is whose neighbor there."""
+        self.directions = directions
+        if directions is not None:
+            self.directions_graph = cache(partial(knn_graph, directions))
 
     def _graph(self, z: NDArray[Any]) -> csr_array:
         """Neighbors among the inputs, among the directions, and in the latent space."""

@@ -72,15 +72,20 @@ def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_ep
 def _forces(points: Tensor, head: Tensor, tail: Tensor, generator: torch.Generator) -> Tensor:
     """How far edges pull their ends together and random points push them apart, (n, d)."""
     force = torch.zeros_like(points)
-    difference = points[head] - points[tail]
-    distance = difference.square().sum(dim=1, keepdim=True)
-    pull = (-2 / (1 + distance) * difference).clamp(-FARTHEST_STEP, FARTHEST_STEP)
-    force.index_add_(0, head, pull).index_add_(0, tail, -pull)
-    for end in (head, tail):
+    at_head, at_tail = points.index_select(0, head), points.index_select(0, tail)
+    difference = at_head - at_tail
+    pull = (difference * (-2 / (1 + _squared(difference)))).clamp_(-FARTHEST_STEP, FARTHEST_STEP)
+    for end, place, total in ((head, at_head, pull), (tail, at_tail, -pull)):
         for _ in range(N_REPELLING):
             other = torch.randint(len(points), (len(end),), generator=generator)
-            difference = points[end] - points[other]
-            distance = difference.square().sum(dim=1, keepdim=True)
-            push = 2 / ((1e-3 + distance) * (1 + distance)) * difference
-            force.index_add_(0, end, push.clamp(-FARTHEST_STEP, FARTHEST_STEP))
+            difference = place - points.index_select(0, other)
+            distance = _squared(difference)
+            push = difference.mul_(2 / ((1e-3 + distance) * (1 + distance)))
+            total += push.clamp_(-FARTHEST_STEP, FARTHEST_STEP)
+        force.index_add_(0, end, total)
     return force
+
+
+def _squared(difference: Tensor) -> Tensor:
+    """Squared lengths, (e, 1)."""
+    return torch.linalg.vecdot(difference, difference)[:, None]
