@@ -93,6 +93,18 @@ def test_semi_supervised_classifiers_see_all_rows(estimator, blobs, truth, monke
         assert lengths == [(6, 0), (10, 0)]
 
 
+@pytest.mark.filterwarnings("ignore:GMDGMClassifier")  # once all three classes are known, the other slots stay empty
+def test_a_learner_may_find_classes_that_nobody_has_named(blobs, truth, learner):
+    X, y = blobs
+    known = np.where((np.arange(120) % 8 == 0) & (y < 2), y, -1)
+    model = learner(tiny(GMDGMClassifier, n_extra=2), n_rounds=1, batch_size=5).fit(X, known, oracle=truth(y))
+    assert model.n_queries_ == 5
+    assert {0, 1} <= set(model.classes_.tolist())
+    np.testing.assert_array_equal(model.classes_, model.estimator_.classes_)
+    assert set(model.predict(X)) <= set(model.classes_)
+    assert model.predict_proba(X).shape == (120, len(model.classes_))
+
+
 def test_warm_start_goes_on_while_the_classes_are_the_same(blobs, learner):
     X, y = blobs
 
