@@ -123,14 +123,15 @@ def table(names, n_seeds):
         gain = tests["both"] - tests["regularized"]
         print(f"| {LABELS[name]} | {' | '.join(cells)} | {gain.mean():+.1f} ({gain.std(ddof=1):.1f}) |")
     for side, options in chosen.items():
-        print(f"{side}: { ({option: value for option, value in options.items() if value}) }")
+        used = {option: value for option, value in options.items() if value}
+        print(f"{side}: {used}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configurations", nargs="*", choices=[[], *LABELS])
     parser.add_argument("--seeds", type=int, default=5, help="how many")
-    parser.add_argument("--table", action="store_true", help="print the table; runs what is missing of it")
+    parser.add_argument("--table", action="store_true", help="print the table, having run what is missing of it")
     arguments = parser.parse_args()
     RESULTS.parent.mkdir(exist_ok=True)
     for name, seed in product(arguments.configurations, range(arguments.seeds)):

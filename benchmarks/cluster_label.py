@@ -171,9 +171,14 @@ def table():
             f"{mean(rows, 'label_accuracy', 100):.1f}",
             f"{mean(rows, 'surest_coverage', 100):.1f}, {mean(rows, 'surest_accuracy', 100):.2f}",
             f"{mean(rows, 'calibration_error'):.3f}",
-            f"{mean(rows, 'seconds'):.0f}",
+            f"{min(row['seconds'] for row in rows):.0f} to {max(row['seconds'] for row in rows):.0f}",
         ]
         print(f"| {name} | {len(rows)} | {asked} | {' | '.join(cells)} |")
+    print("\ntest accuracy % after each round")
+    for name in CONFIGURATIONS:
+        rounds = [100 * np.array(record["by_round"]) for record in records if record["configuration"] == name]
+        if rounds and len({len(accuracy) for accuracy in rounds}) == 1:
+            print(f"| {name} | {' | '.join(f'{accuracy:.1f}' for accuracy in np.mean(rounds, axis=0))} |")
 
 
 def mean(rows, figure, times=1):

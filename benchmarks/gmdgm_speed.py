@@ -112,7 +112,8 @@ def time_to_paper(X, labels, X_held, y_held, seed):
     until.start = time.perf_counter()
     model = GMDGMClassifier(callbacks=[until], random_state=seed).fit(X, labels)
     seconds = time.perf_counter() - until.start - until.measuring
-    return until.reached, model.history_[until.epochs - 1]["phase"], seconds
+    phase = "never" if until.reached is None else model.history_[until.epochs - 1]["phase"]
+    return until.reached, phase, seconds
 
 
 def epochs_by_slots(X, n_slots, marginalization, precision="auto"):

@@ -1,12 +1,13 @@
-"""Test accuracy by the number of questions: ours beside others on the same data, each as its users would run it.
+"""Test accuracy by the number of questions: ours beside others on the same data.
 
     python benchmarks/label_efficiency.py --data mnist --budgets 10 50 150 [--methods sklvae umap_gmm] [--seeds 5]
     python benchmarks/label_efficiency.py --table --plot
 
 Each fit adds a line to benchmarks/results/label_efficiency.csv as it ends; one that is there already is not repeated.
 It runs in a process of its own, so that the peak of memory is its own: data, imports and all. Seconds are of fit and
-prediction. The methods are those of `peers.py`, which need the dependency group `peers` (``pip install --group
-peers``). Settings are the methods' own or were chosen on other data; the test images choose nothing.
+prediction, the compilation that UMAP does in its first call included. The methods are those of `peers.py`, which need
+the dependency group `peers` (``pip install --group peers``). Our defaults were chosen on digits and on validation
+images of MNIST and Fashion-MNIST; the others have their own, or what `peers.py` says. The test images choose nothing.
 """
 
 import argparse

@@ -1,14 +1,18 @@
-"""Ways to a classifier from a data set and a few answers, each as its users would run it.
+"""Ways to a classifier from images and a few answers.
 
-Every method is a function ``(X, y, X_test, budget, seed) -> predictions``: X are images or rows of a table, y is what
-the expert knows, of which the method may look up `budget` rows.
+Every method is a function ``(X, y, X_test, budget, seed) -> predictions``: y is what the expert knows, of which the
+method may look up `budget` rows. `label_spreading`, `self_training`, `m2` and `supervised` get random rows, as their
+users mostly have; `medoids_spread` shows what label spreading makes of chosen ones. The networks of `typiclust`,
+`margin` and `supervised` have the shape of our encoder and see the views that ours sees, and are trained at a constant
+rate for `STEPS` steps after each batch of answers.
 """
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.mixture import GaussianMixture
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch import NeuralNetClassifier, NeuralNetRegressor
@@ -17,13 +21,14 @@ from torch import nn
 from sklvae import ClusterLabelVAEClassifier, M2Classifier
 from sklvae.labeling import SimulatedOracle
 from sklvae.nn import conv_encoder, mlp_decoder, mlp_encoder
-from sklvae.training import choose_augment
+from sklvae.training import small_affine
 
 STEPS = 2000
 """Steps of the supervised networks."""
 
 AUTOENCODER_STEPS = 6000
-ACTIVE_ROUNDS = 5
+ACTIVE_ROUNDS, LEAST_BATCH = 5, 10
+"""Rounds of margin sampling, where there are so many questions."""
 
 
 def flat(X):
@@ -55,6 +60,15 @@ def label_spreading(X, y, X_test, budget, seed):
     """scikit-learn's, over ten nearest neighbors, from random labels."""
     _, labels = some(y, budget, seed)
     return LabelSpreading(kernel="knn", n_neighbors=10, n_jobs=1).fit(flat(X), labels).predict(flat(X_test))
+
+
+def medoids_spread(X, y, X_test, budget, seed):
+    """The same from the rows nearest to the centers of as many clusters as questions, by mini-batch k-means."""
+    points, labels = flat(X), np.full(len(y), -1)
+    centers = MiniBatchKMeans(budget, n_init=3, random_state=seed).fit(points).cluster_centers_
+    rows = pairwise_distances_argmin(centers, points)
+    labels[rows] = y[rows]
+    return LabelSpreading(kernel="knn", n_neighbors=10, n_jobs=1).fit(points, labels).predict(flat(X_test))
 
 
 def self_training(X, y, X_test, budget, seed):
@@ -114,8 +128,7 @@ def by_clusters(X, y, X_test, budget, seed):
     umap = UMAP(n_components=10, n_neighbors=20, min_dist=0.0, random_state=seed, n_jobs=1)
     points = umap.fit_transform(X)
     mixture = GaussianMixture(budget, reg_covar=1e-4, random_state=seed).fit(points)
-    distance = ((points[:, None] - mixture.means_[None]) ** 2).sum(axis=2)
-    named = y[distance.argmin(axis=0)]
+    named = y[pairwise_distances_argmin(mixture.means_, points)]
     return named[mixture.predict(umap.transform(X_test))]
 
 
@@ -124,19 +137,15 @@ class Seen(nn.Module):
 
     def __init__(self, event, n_classes):
         super().__init__()
-        images = len(event) == 3
-        self.augment = choose_augment("auto", event)
-        network = conv_encoder(event, [500, 500], n_classes, channels=(32, 64, 128)) if images else None
-        self.network = network or mlp_encoder(event, [500, 500], n_classes)
+        self.network = conv_encoder(event, [500, 500], n_classes, channels=(32, 64, 128))
 
     def forward(self, x):
-        return self.network(self.augment(x) if self.training and self.augment else x)
+        return self.network(small_affine(x) if self.training else x)
 
 
 def as_events(X):
-    """What a network of torch sees: (n, channels, height, width) of images."""
-    X = np.asarray(X, dtype=np.float32) / (255 if X.dtype == np.uint8 else 1)
-    return X[:, None] if X.ndim == 3 else X
+    """What a network of torch sees, (n, 1, height, width)."""
+    return (np.asarray(X, dtype=np.float32) / (255 if X.dtype == np.uint8 else 1))[:, None]
 
 
 def network_options(X, n_labels):
@@ -165,12 +174,15 @@ def supervised(X, y, X_test, budget, seed):
 
 
 def typiclust(X, y, X_test, budget, seed):
-    """scikit-activeml's TypiClust on fifty principal components, and the network above."""
+    """scikit-activeml's TypiClust on fifty principal components, all questions at once, and the network above.
+
+    Its authors take features that were learned without labels.
+    """
     from skactiveml.pool import TypiClust
 
     points = PCA(min(50, flat(X).shape[1]), random_state=seed).fit_transform(flat(X))
     strategy = TypiClust(random_state=seed, cluster_algo=KMeans)
-    return active(X, y, X_test, budget, seed, lambda labels, _, n: strategy.query(points, labels, batch_size=n))
+    return active(X, y, X_test, [budget], seed, lambda labels, _, n: strategy.query(points, labels, batch_size=n))
 
 
 def margin(X, y, X_test, budget, seed):
@@ -186,19 +198,18 @@ def margin(X, y, X_test, budget, seed):
         chosen = np.flatnonzero(np.isnan(labels))
         return strategy.query(events, labels, clf=classifier, fit_clf=False, candidates=chosen, batch_size=n)
 
-    return active(X, y, X_test, budget, seed, query)
+    batches = np.array_split(np.arange(budget), min(ACTIVE_ROUNDS, max(budget // LEAST_BATCH, 1)))
+    return active(X, y, X_test, [len(batch) for batch in batches], seed, query)
 
 
-def active(X, y, X_test, budget, seed, query):
-    """Rounds of a query and a fit of scikit-activeml's skorch classifier."""
+def active(X, y, X_test, batches, seed, query):
+    """For each batch, a query and a fit of scikit-activeml's skorch classifier."""
     from skactiveml.classifier import SkorchClassifier
 
     torch.manual_seed(seed)
     events, labels, classifier = as_events(X), np.full(len(y), np.nan), None
-    for batch in np.array_split(np.arange(budget), ACTIVE_ROUNDS):
-        if not len(batch):
-            continue
-        rows = query(labels, classifier, len(batch))
+    for size in batches:
+        rows = query(labels, classifier, size)
         labels[rows] = y[rows]
         known = np.flatnonzero(~np.isnan(labels))
         options = network_options(X, len(known))
@@ -211,5 +222,16 @@ def active(X, y, X_test, budget, seed, query):
 
 METHODS = {
     method.__name__: method
-    for method in (sklvae, umap_gmm, n2d, label_spreading, self_training, typiclust, margin, m2, supervised)
+    for method in (
+        sklvae,
+        umap_gmm,
+        n2d,
+        medoids_spread,
+        label_spreading,
+        self_training,
+        typiclust,
+        margin,
+        m2,
+        supervised,
+    )
 }

@@ -58,9 +58,10 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     gamma : float, default=50.0
         Weight of the confidence-weighted cross-entropy, per sample.
     pretrain_epochs : int or "auto", default="auto"
-        Epochs without labels; "auto" is about 4000 steps, at most 200 epochs.
+        Epochs without labels; "auto" is about 4000 steps (1000 where there are views), at most 200 epochs.
     round_epochs : int or "auto", default="auto"
-        Epochs of a round; "auto" is about 1000 steps, at most 50 epochs.
+        Epochs of a round; "auto" is about 1000 steps (300 where there are views, 1200 in the last round), at most 50
+        epochs.
     n_rounds : int, default=5
         Rounds of asking, spreading and training. Rounds that the budget does not cover are left out.
     budget : int, default=150
@@ -73,7 +74,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         and all labels spread over a graph of neighbors among the inputs and in the latent space.
     augment : callable, "auto" or None, default="auto"
         Makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), that the network is taught to see as the same;
-        "auto" turns, moves, scales and shears images a little, None teaches no views. For ``propagation="graph"``.
+        "auto" turns, moves, scales and shears images a little, None teaches no views. In the rounds spread
+        labels, known ones, and the network's own guesses where they are sure are taught to views. For
+        ``propagation="graph"``.
     attraction : float, default=100.0
         Weight of the term that makes views of neighbors alike before the first question, per sample; where there are
         views.
@@ -97,7 +100,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     max_epochs : int or "auto", default="auto"
         At most so many epochs in any one phase (pretraining, or a round); "auto" sets no such limit.
     lr : float, default=1e-3
-        Learning rate.
+        Learning rate; where there are views it falls to zero along a cosine in each phase.
     optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
         From torch.
     device : str or torch.device, default="auto"

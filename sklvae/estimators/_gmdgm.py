@@ -18,9 +18,14 @@ from ._constraints import Constraint, at_least, instance_of, none, one_of
 from ._run import OracleDriven
 from ._session import fit_in_session
 from ._slot_run import SlotRun
-from ._slots import collapse_symptom, slot_names
+from ._slots import Remedies, collapse_symptom, slot_names
 
 __all__ = ["GMDGMClassifier"]
+
+
+REMEDIES = Remedies(
+    train="train longer before the slots start (pretrain_epochs), lower beta, or scale X", fewer="lower n_extra"
+)
 
 
 class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
@@ -278,7 +283,7 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
         self._name_slots(self._given)
         sizes = np.bincount(row_slots[codes < 0], minlength=n_slots)
         prior = self._model.class_probs.cpu().numpy()
-        if symptom := collapse_symptom(sizes, prior, len(known), if_none="use n_extra=0"):
+        if symptom := collapse_symptom(sizes, prior, len(known), REMEDIES):
             warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=7)
 
     def cluster_and_label(self, X: ArrayLike, y: ArrayLike) -> Self:

@@ -17,9 +17,12 @@ from ._class_vae import ClassVAEClassifier, started_in
 from ._classifier import labels_and_confidence
 from ._constraints import Constraint, labels_like, none, one_of
 from ._input import inputs_graph
-from ._slots import collapse_symptom, find_slots
+from ._slots import Remedies, collapse_symptom, find_slots
 
 __all__ = ["M2Classifier"]
+
+
+REMEDIES = Remedies(train="raise alpha, lower beta, or scale X", fewer="leave them out of classes")
 
 
 class M2Classifier(ClassVAEClassifier):
@@ -237,14 +240,16 @@ class M2Classifier(ClassVAEClassifier):
         return self
 
     def _warn_if_collapsed(self, probability: NDArray[Any], codes: NDArray[np.int64]) -> None:
-        """Say so where classes without labels got no rows, or one class nearly all."""
-        n_classes, known = probability.shape[1], np.unique(codes[codes >= 0])
-        if len(known) == n_classes or self.start == "graph":  # where labels start, those classes are to stay empty
-            return
-        order = np.concatenate([known, np.setdiff1d(np.arange(n_classes), known)])
-        sizes = np.bincount(probability[codes < 0].argmax(axis=1), minlength=n_classes)[order]
-        prior = self._model.class_probs.cpu().numpy()[order]
-        if symptom := collapse_symptom(sizes, prior, len(known), if_none="leave them out of classes"):
+        """Say so where classes get no unlabeled rows, or one of them nearly all.
+
+        Where labels are what training starts from, classes without any are to stay empty.
+        """
+        known = np.unique(codes[codes >= 0])
+        others = np.setdiff1d(np.arange(probability.shape[1]), known) if self.start != "graph" else known[:0]
+        watched = np.concatenate([known, others])
+        sizes = np.bincount(probability[codes < 0].argmax(axis=1), minlength=probability.shape[1])[watched]
+        prior = self._model.class_probs.cpu().numpy()[watched]
+        if symptom := collapse_symptom(sizes, prior / prior.sum(), len(known), REMEDIES):
             warnings.warn(f"{type(self).__name__}: {symptom}", stacklevel=3)
 
     def _steps(self, phase: str) -> tuple[int, int]:

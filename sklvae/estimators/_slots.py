@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from itertools import count, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture
 from .._labels import UNLABELED, label_kind
 from ..graph import between_clusters, merge_clusters, neighbor_embedding, principal_points
 
-__all__ = ["collapse_symptom", "drawn_together", "find_slots", "slot_names"]
+__all__ = ["Remedies", "collapse_symptom", "drawn_together", "find_slots", "slot_names"]
 
 OVER = 3
 """Clusters for each slot: small ones are pure, and those that belong together are merged on the graph."""
@@ -28,12 +28,16 @@ N_DIMENSIONS = 10
 SPARSE_SHARE = 0.25
 """A cluster with less than this share of a class's usual density of labels is not of that class."""
 
-FULL_SHARE, EMPTY_SHARE = 0.8, 0.01
-"""One slot that holds more than the first is a symptom, and slots that hold less than the second: found slots of all
-rows, each slot of what its prior expects."""
+FULL_SHARE = 0.8
+"""One slot that holds more than this share of the rows is a symptom of collapse."""
 
-ENOUGH_ROWS = 100
-"""Where a prior expects fewer rows, none may be chance."""
+EMPTY_SHARE = 0.01
+"""Slots that together hold less than this share of the rows hold next to none, and so does one slot that holds less
+than this share of what its prior expects."""
+
+ENOUGH_FOUND, ENOUGH_KNOWN = 20, 100
+"""Where a prior expects fewer rows in a slot without labels, or of a known class, none is no symptom: it may be chance,
+or a network that has hardly begun to learn."""
 
 CHANCE = 0.01
 """Probability below which a lack of labels is no chance."""
@@ -157,7 +161,16 @@ def slot_names(known: NDArray[Any], n_extra: int, given: Mapping[int, Any] | Non
     return np.array([*known.tolist(), *names.values()])
 
 
-def collapse_symptom(sizes: NDArray[np.int64], prior: NDArray[Any], n_known: int, if_none: str) -> str | None:
+class Remedies(NamedTuple):
+    """What to change where slots collapse."""
+
+    train: str
+    """For the classes to come apart."""
+    fewer: str
+    """For there to be fewer slots without labels, or none."""
+
+
+def collapse_symptom(sizes: NDArray[np.int64], prior: NDArray[Any], n_known: int, remedies: Remedies) -> str | None:
     """Say what is wrong with slots of these sizes, and what to change; None if nothing is.
 
     Parameters
@@ -168,33 +181,33 @@ def collapse_symptom(sizes: NDArray[np.int64], prior: NDArray[Any], n_known: int
         Shares that were expected.
     n_known : int
         Slots of known classes.
-    if_none : str
-        What to do if there are no classes without labels.
+    remedies : Remedies
+        What the estimator has to change.
     """
     n_rows, n_extra = sizes.sum(), len(sizes) - n_known
-    if not n_rows or not n_extra:
-        return None
-    share = sizes / n_rows
-    empty = (share < EMPTY_SHARE * prior) & (n_rows * prior >= ENOUGH_ROWS)
-    n_empty, n_missing = np.count_nonzero(empty[n_known:]), np.count_nonzero(empty[:n_known])
-    if share.max() > FULL_SHARE:
+    share = sizes / max(n_rows, 1)
+    enough = np.where(np.arange(len(sizes)) < n_known, ENOUGH_KNOWN, ENOUGH_FOUND)
+    empty = (share < EMPTY_SHARE * prior) & (n_rows * prior >= enough)
+    n_missing, n_empty = np.count_nonzero(empty[:n_known]), np.count_nonzero(empty[n_known:])
+    if n_extra and share.max() > FULL_SHARE:
         return (
             f"the slots have collapsed: one holds {share.max():.0%} of the unlabeled rows. If no class is that "
-            "large, train longer before the slots start (pretrain_epochs), lower beta, or scale X."
+            f"large, {remedies.train}."
         )
-    if n_known and share[n_known:].sum() < EMPTY_SHARE:
+    if n_rows and n_extra and n_known and share[n_known:].sum() < EMPTY_SHARE:
         return (
             f"the slots without labels ({n_extra}) hold {share[n_known:].sum():.1%} of the unlabeled rows. If there "
-            f"are classes without labels, raise their class_prior or train longer; if there are none, {if_none}."
+            f"are classes without labels, raise their class_prior, or {remedies.train}; if there are none, "
+            f"{remedies.fewer}."
         )
     if n_empty > n_extra / 2:
         return (
-            f"{n_empty} of the {n_extra} slots without labels hold next to none of the unlabeled rows. Lower their "
-            "number, or train longer before the slots start (pretrain_epochs)."
+            f"{n_empty} of the {n_extra} slots without labels hold next to none of the unlabeled rows. If there are "
+            f"so many classes, {remedies.train}; if not, {remedies.fewer}."
         )
     if n_missing:
         return (
             f"{n_missing} of the {n_known} classes with labels hold next to none of the unlabeled rows. If there "
-            "are such rows, label more of them, raise alpha, or lower the number of slots without labels."
+            "are such rows, label more of them, or raise alpha; if not, lower the class_prior of those classes."
         )
     return None

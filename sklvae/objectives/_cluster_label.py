@@ -15,7 +15,7 @@ __all__ = ["cluster_label_loss", "taught_loss"]
 SURE = 0.95
 """Probability from which the network's own guess about a row is taught to its views."""
 
-LABELED_SHARE = 4
+ONE_IN = 4
 """Of the known labels that come with a batch, one in so many is seen: they are few, and come again."""
 
 
@@ -129,7 +129,7 @@ def taught_loss(
     terms, label = bound.loss(beta), model.classify(bound.z)
     terms["cross_entropy"] = -weight * label.log_prob(code)
     terms["guessed"] = -(probability >= SURE).to(weight) * label.log_prob(guess)
-    some = slice(-(-len(x) // LABELED_SHARE))
+    some = slice(-(-len(x) // ONE_IN))
     known = model.classify(model.vae.posterior(augment(x_labeled[some])).rsample())
     terms["known"] = (-weight_labeled[some] * known.log_prob(code_labeled[some])).mean().expand(len(x))
     terms["loss"] = terms["loss"] + gamma * (terms["cross_entropy"] + terms["guessed"] + terms["known"])

@@ -228,6 +228,7 @@ def test_warm_start_goes_on_and_starts_anew_where_the_slots_differ(four):
     assert model.history_[0]["phase"] == "pretrain"
 
 
+@pytest.mark.filterwarnings("ignore:GMDGMClassifier")  # with half of the rows a slot may swallow two classes
 def test_it_searches_in_a_pipeline(four):
     X, y, _ = four
     pipe = make_pipeline(StandardScaler(), small(max_epochs=5))
@@ -283,7 +284,9 @@ def test_one_known_class_is_enough_beside_found_ones(four):
 
 def test_collapse_is_told_with_its_symptom_and_a_remedy(four):
     X, _, truth = four
-    with pytest.warns(UserWarning, match=r"the slots without labels \(3\) hold 0.0% of the unlabeled rows.*n_extra=0"):
+    with pytest.warns(
+        UserWarning, match=r"the slots without labels \(3\) hold 0.0% .*; if there are none, lower n_extra"
+    ):
         small().fit(X, np.where(np.arange(240) % 2, truth, -1))
     rng = np.random.default_rng(0)
     lump = np.concatenate([rng.normal(size=(225, 6)), rng.normal(size=(15, 6)) + 30])

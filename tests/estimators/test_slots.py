@@ -5,25 +5,33 @@ import re
 import numpy as np
 import pytest
 
-from sklvae.estimators._slots import collapse_symptom, find_slots, owners, slot_names
+from sklvae.estimators._slots import Remedies, collapse_symptom, find_slots, owners, slot_names
 from sklvae.graph import between_clusters, knn_graph, merge_clusters
+
+EVEN = (0.25, 0.25, 0.25, 0.25)
 
 
 @pytest.mark.parametrize(
-    ("sizes", "n_known", "symptom"),
+    ("sizes", "prior", "n_known", "symptom"),
     [
-        ([850, 50, 50, 50], 1, "one holds 85%"),
-        ([600, 395, 5, 0], 2, r"without labels \(2\) hold 0.5%"),
-        ([500, 0, 0, 500], 1, "2 of the 3 slots without labels hold next to none"),
-        ([0, 500, 250, 250], 2, "1 of the 2 classes with labels hold next to none"),
-        ([500, 0, 250, 250], 1, None),  # a slot to spare is none too many
-        ([0, 50, 25, 25], 2, None),  # so few may be chance
-        ([1000, 0, 0, 0], 4, None),  # all slots are of known classes
-        ([0, 0, 0, 0], 2, None),
+        ([850, 50, 50, 50], EVEN, 1, "one holds 85%.*train so"),
+        ([600, 395, 5, 0], EVEN, 2, r"without labels \(2\) hold 0.5%.*if there are none, have fewer"),
+        ([500, 0, 0, 500], EVEN, 1, "2 of the 3 slots without labels hold next to none.*if not, have fewer"),
+        ([0, 500, 250, 250], EVEN, 2, "1 of the 2 classes with labels hold next to none"),
+        ([0, 500, 250, 250], (0.01, 0.49, 0.25, 0.25), 2, None),  # so few are expected that none may be chance
+        ([500, 0, 250, 250], EVEN, 1, None),  # a slot to spare is none too many
+        ([0, 130, 130, 130], EVEN, 1, None),  # so few may be chance
+        ([30, 0, 0, 30], EVEN, 1, None),
+        ([1000, 0, 0, 0], EVEN, 4, "3 of the 4 classes with labels hold next to none"),
+        ([970, 10, 10, 10], EVEN, 4, None),  # classes are of different sizes
+        ([0, 0, 0, 0], EVEN, 2, None),
+        ([700, 647, *[0] * 13], [1 / 15] * 15, 0, "13 of the 15 slots without labels"),
+        ([4000, 3000, 3000, *[0] * 197], [1 / 200] * 200, 0, "197 of the 200 slots without labels"),
     ],
 )
-def test_each_symptom_of_collapse_has_its_words(sizes, n_known, symptom):
-    said = collapse_symptom(np.array(sizes), np.full(4, 0.25), n_known, if_none="")
+def test_each_symptom_of_collapse_has_its_words(sizes, prior, n_known, symptom):
+    remedies = Remedies(train="train so", fewer="have fewer")
+    said = collapse_symptom(np.array(sizes), np.array(prior), n_known, remedies)
     assert said is None if symptom is None else re.search(symptom, said)
 
 

@@ -122,3 +122,14 @@ def test_precision_and_device_are_used(blobs):
     )
     assert not np.array_equal(half.transform(blobs[0]), full.transform(blobs[0]))
     np.testing.assert_allclose(half.transform(blobs[0]), full.transform(blobs[0]), atol=0.2)
+
+
+def test_three_convolutions_see_and_a_dense_network_draws():
+    X = np.random.default_rng(0).random((20, 16, 16))
+    vae = VariationalAutoencoder(encoder="conv3", hidden_units=(8,), max_epochs=1, random_state=0).fit(X)
+    parts = {
+        name: [type(layer).__name__ for layer in getattr(vae._model, name).modules()] for name in ("encoder", "decoder")
+    }
+    assert parts["encoder"].count("Conv2d") == 3
+    assert not any(kind.startswith("Conv") for kind in parts["decoder"])
+    assert vae.inverse_transform(vae.transform(X)).shape == X.shape
