@@ -46,7 +46,7 @@ def test_100_labels_are_enough_for_m2():
     data = load_mnist()
     X, y = data.x_train[:50_000], data.y_train[:50_000].astype(int)
     classifier = M2Classifier(random_state=0).fit(X, labels_of(range(10), 10, y))
-    assert classifier.score(data.x_test, data.y_test.astype(int)) > 0.955
+    assert classifier.score(data.x_test, data.y_test.astype(int)) > 0.965
 
 
 def test_classes_without_labels_are_found():
@@ -54,5 +54,6 @@ def test_classes_without_labels_are_found():
     X, y = data.x_train[:50_000], data.y_train[:50_000].astype(int)
     classifier = GMDGMClassifier(random_state=0).fit(X, labels_of((0, 1, 2, 8, 9), 100, y))
     known, slots = np.isin(data.y_test, (0, 1, 2, 8, 9)), classifier.predict(data.x_test)
-    assert (slots[known] == data.y_test[known]).mean() > 0.95
+    assert (slots[known] == data.y_test[known]).mean() > 0.97
+    assert purity(data.y_test[~known], slots[~known]) > 0.93
     assert purity(data.y_test, slots) > 0.95
