@@ -16,12 +16,12 @@ term) and `refit` are `VAALClassifier` with a VAE, and with `-m2` behind it with
 """
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from records import keep, read
 from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -132,10 +132,6 @@ CONFIGURATIONS = {
 }
 
 
-def read():
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def mean_and_spread(values):
     spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
     return f"{100 * np.mean(values):.1f} ({100 * spread:.1f})"
@@ -145,7 +141,9 @@ def table():
     """Print mean (SD) over seeds, a table a task."""
     for task in ROUNDS:
         found = {
-            name: [r for r in read() if r["configuration"] == name] for name in CONFIGURATIONS if name.startswith(task)
+            name: [r for r in read(RESULTS) if r["configuration"] == name]
+            for name in CONFIGURATIONS
+            if name.startswith(task)
         }
         found = {name: records for name, records in found.items() if records}
         sizes = sorted({size for records in found.values() for record in records for size in record["n_labels"]})
@@ -163,7 +161,7 @@ def table():
 
 def selections():
     """Print how many images of each class a round asked about, in the first seed."""
-    for record in read():
+    for record in read(RESULTS):
         if record["seed"] == 0 and record["configuration"].startswith("three"):
             print(f"\n{record['configuration']}")
             for number, counts in enumerate(record["selections"]):
@@ -177,15 +175,12 @@ def main():
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--selections", action="store_true")
     arguments = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
     for name in arguments.configurations:
         for seed in range(*arguments.seeds):
-            if any((record["configuration"], record["seed"]) == (name, seed) for record in read()):
+            if any((record["configuration"], record["seed"]) == (name, seed) for record in read(RESULTS)):
                 continue
             record = {"configuration": name, "seed": seed, **CONFIGURATIONS[name](seed)}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            print(json.dumps(record), flush=True)
+            keep(RESULTS, record)
     if arguments.table:
         table()
     if arguments.selections:

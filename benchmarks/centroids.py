@@ -27,6 +27,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from records import keep, read
 
 from sklvae import CentroidRegularizedClassifier
 from sklvae.datasets import load_fashion_mnist
@@ -58,10 +59,6 @@ def split(n_labels, seed):
     return data.x_train[rows], y, *images
 
 
-def read():
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def key(record):
     return record["configuration"], record["seed"], json.dumps(record["options"], sort_keys=True)
 
@@ -69,7 +66,7 @@ def key(record):
 def fitted(name, seed, options):
     """The record of one fit, which is made if there is none."""
     record = {"configuration": name, "seed": seed, "options": options}
-    known = {key(found): found for found in read()}
+    known = {key(found): found for found in read(RESULTS)}
     if key(record) in known:
         return known[key(record)]
     X, y, validation, test = split(LABELS[name], seed)
@@ -84,9 +81,7 @@ def fitted(name, seed, options):
         "centroid_penalty": history.get("centroid_penalty"),
         "seconds": seconds,
     }
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(record) + "\n")
-    print(json.dumps(record), flush=True)
+    keep(RESULTS, record)
     return record
 
 
@@ -133,12 +128,11 @@ def main():
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--table", action="store_true", help="print the table, having run what is missing of it")
     arguments = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
     for name, seed in product(arguments.configurations, range(arguments.seeds)):
         for options in sides().values():
             fitted(name, seed, options)
     if arguments.table:
-        complete = [name for name in LABELS if any(record["configuration"] == name for record in read())]
+        complete = [name for name in LABELS if any(record["configuration"] == name for record in read(RESULTS))]
         table(complete, arguments.seeds)
 
 

@@ -11,11 +11,11 @@ twenty, at random, is another class. `...-no-contrast` and `...-no-views` leave 
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
+from records import keep, read
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -146,13 +146,9 @@ def calibration_error(classifier, X, y, n_bins=15):
     return float(np.sum(gaps))
 
 
-def read():
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def table():
     """Print mean (SD) over seeds and the worst seed of each configuration, and what its confidence is worth."""
-    records = read()
+    records = read(RESULTS)
     print(
         "| configuration | seeds | questions | test accuracy % | worst | label accuracy % "
         "| confidence >= 0.99: rows %, right % | calibration error | seconds |"
@@ -193,15 +189,12 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
     for name in arguments.configurations:
         for seed in range(arguments.seeds):
-            if any((record["configuration"], record["seed"]) == (name, seed) for record in read()):
+            if any((record["configuration"], record["seed"]) == (name, seed) for record in read(RESULTS)):
                 continue
             record = run(name, seed)
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            print(json.dumps(record), flush=True)
+            keep(RESULTS, record)
     if arguments.table:
         table()
 

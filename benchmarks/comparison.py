@@ -13,11 +13,11 @@ Fits that are in benchmarks/results/comparison.jsonl are not repeated.
 import argparse
 import contextlib
 import itertools
-import json
 from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
+from records import keep, read
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -85,9 +85,8 @@ def run(start, option):
     return list(by_round.values())
 
 
-def read(name):
-    records = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-    return [record for record in records if record["data"] == name]
+def of_data(name):
+    return [record for record in read(RESULTS) if record["data"] == name]
 
 
 def combination(record):
@@ -98,7 +97,7 @@ def combination(record):
 def best_on_digits():
     """The record with the best decay of each combination, on the digits at seed 0."""
     chosen = {}
-    for record in read("digits"):
+    for record in of_data("digits"):
         key = combination(record)
         if record["seed"] == 0 and (key not in chosen or record["by_round"][-1] > chosen[key]["by_round"][-1]):
             chosen[key] = record
@@ -113,21 +112,20 @@ def run_all(name, n_seeds):
         for option in OPTIONS:
             if not every_decay and option.get("decay") != best_on_digits()[combination(option)].get("decay"):
                 continue
-            if any(r["seed"] == seed and option.items() <= r.items() for r in read(name)):
+            if any(r["seed"] == seed and option.items() <= r.items() for r in of_data(name)):
                 continue
             start = start or pretrained(name, seed)
             record = {"data": name, "seed": seed, **option, "by_round": run(start, option)}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            keep(RESULTS, record)
 
 
 def best(name):
     """Decay and accuracies (n_seeds, n_rounds) of each combination; a fit without questions left has ended early."""
     tables = {}
-    n_rounds = max(len(record["by_round"]) for record in read(name))
+    n_rounds = max(len(record["by_round"]) for record in of_data(name))
     for key, winner in best_on_digits().items():
         decay = winner.get("decay", "-")
-        rows = [r["by_round"] for r in read(name) if combination(r) == key and r.get("decay", "-") == decay]
+        rows = [r["by_round"] for r in of_data(name) if combination(r) == key and r.get("decay", "-") == decay]
         if not rows:
             continue
         tables[key] = decay, np.array([row + row[-1:] * (n_rounds - len(row)) for row in rows])
@@ -170,7 +168,6 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plot", action="store_true", help="print the table and draw the figure, fit nothing")
     arguments = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
     if not arguments.plot:
         run_all(arguments.data, arguments.seeds)
     report(arguments.data, arguments.plot)

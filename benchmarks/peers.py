@@ -39,9 +39,14 @@ def flat(X):
 def some(y, budget, seed):
     """Random rows, and labels that are -1 for all others."""
     rows = np.random.default_rng(seed).choice(len(y), budget, replace=False)
+    return rows, of_rows(rows, y)
+
+
+def of_rows(rows, y):
+    """The labels of some rows, -1 for all others."""
     labels = np.full(len(y), -1)
     labels[rows] = y[rows]
-    return rows, labels
+    return labels
 
 
 def sklvae(X, y, X_test, budget, seed):
@@ -59,23 +64,29 @@ def m2(X, y, X_test, budget, seed):
 def label_spreading(X, y, X_test, budget, seed):
     """scikit-learn's, over ten nearest neighbors, from random labels."""
     _, labels = some(y, budget, seed)
-    return LabelSpreading(kernel="knn", n_neighbors=10, n_jobs=1).fit(flat(X), labels).predict(flat(X_test))
+    return by_neighbors().fit(flat(X), labels).predict(flat(X_test))
 
 
 def medoids_spread(X, y, X_test, budget, seed):
     """The same from the rows nearest to the centers of as many clusters as questions, by mini-batch k-means."""
-    points, labels = flat(X), np.full(len(y), -1)
+    points = flat(X)
     centers = MiniBatchKMeans(budget, n_init=3, random_state=seed).fit(points).cluster_centers_
-    rows = pairwise_distances_argmin(centers, points)
-    labels[rows] = y[rows]
-    return LabelSpreading(kernel="knn", n_neighbors=10, n_jobs=1).fit(points, labels).predict(flat(X_test))
+    labels = of_rows(pairwise_distances_argmin(centers, points), y)
+    return by_neighbors().fit(points, labels).predict(flat(X_test))
+
+
+def by_neighbors():
+    return LabelSpreading(kernel="knn", n_neighbors=10, n_jobs=1)
 
 
 def self_training(X, y, X_test, budget, seed):
     """scikit-learn's, of a random forest, from random labels."""
     _, labels = some(y, budget, seed)
-    forest = RandomForestClassifier(200, random_state=seed)
-    return SelfTrainingClassifier(forest).fit(flat(X), labels).predict(flat(X_test))
+    return SelfTrainingClassifier(forest(seed)).fit(flat(X), labels).predict(flat(X_test))
+
+
+def forest(seed):
+    return RandomForestClassifier(200, random_state=seed)
 
 
 def umap_gmm(X, y, X_test, budget, seed):

@@ -14,12 +14,12 @@ on: as many labels, balanced over the ten classes. `cluster-15`: no labels, 15 s
 """
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from records import keep, read
 from sklearn.pipeline import make_pipeline
 
 from sklvae import GMDGMClassifier, M2Classifier, VariationalAutoencoder
@@ -120,10 +120,6 @@ CONFIGURATIONS = {
 FIGURES = ("known", "found", "overall", "hungarian", "named")
 
 
-def read():
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def mean_and_spread(values):
     spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
     return f"{np.mean(values):.1f} ({spread:.1f})"
@@ -134,7 +130,7 @@ def table():
     print("| configuration | seeds | " + " | ".join(FIGURES) + " | seconds |")
     print("|---" * (len(FIGURES) + 3) + "|")
     for name in CONFIGURATIONS:
-        rows = [record for record in read() if record["configuration"] == name]
+        rows = [record for record in read(RESULTS) if record["configuration"] == name]
         if not rows:
             continue
         cells = [
@@ -150,15 +146,12 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[10], help="how many, or from which to which")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
     for name in arguments.configurations:
         for seed in range(*arguments.seeds):
-            if any((record["configuration"], record["seed"]) == (name, seed) for record in read()):
+            if any((record["configuration"], record["seed"]) == (name, seed) for record in read(RESULTS)):
                 continue
             record = {"configuration": name, "seed": seed, **CONFIGURATIONS[name](seed)}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            print(json.dumps(record), flush=True)
+            keep(RESULTS, record)
     if arguments.table:
         table()
 

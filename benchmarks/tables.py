@@ -13,18 +13,18 @@ tables.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
+from peers import by_neighbors, forest, of_rows
+from records import keep, read
 from scipy.stats import rankdata
 from sklearn.datasets import load_iris, load_wine
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.labeling import SimulatedOracle
@@ -64,14 +64,6 @@ def load(name):
     return frame.iloc[:, :-1].to_numpy(dtype=float), np.unique(frame.iloc[:, -1].astype(str), return_inverse=True)[1]
 
 
-def forest(seed):
-    return RandomForestClassifier(200, random_state=seed)
-
-
-def standardized(classifier):
-    return make_pipeline(StandardScaler(), classifier)
-
-
 def run(name, seed):
     """Ours, then the others on the same answers."""
     X, y = load(name)
@@ -82,11 +74,10 @@ def run(name, seed):
     )
     seconds = time.perf_counter() - start
     rows = [answer.query.index for answer in ours.answers_]
-    labels = np.full(len(y), -1)
-    labels[rows] = y[rows]
+    labels = of_rows(rows, y)
     fitted = {
         "sklvae": ours,
-        "label_spreading": standardized(LabelSpreading(kernel="knn", n_neighbors=10)).fit(X, labels),
+        "label_spreading": make_pipeline(StandardScaler(), by_neighbors()).fit(X, labels),
         "self_training": SelfTrainingClassifier(forest(seed)).fit(X, labels),
         "forest": forest(seed).fit(X[rows], y[rows]),
     }
@@ -97,13 +88,9 @@ def run(name, seed):
 METHODS = ("sklvae", "label_spreading", "self_training", "forest")
 
 
-def read():
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def table():
     """Print mean (SD) over seeds of each table, and the mean over tables of the rank of the means."""
-    records = read()
+    records = read(RESULTS)
     print("| table | rows | columns | seeds | seconds of ours | " + " | ".join(METHODS) + " |")
     print("|---" * (5 + len(METHODS)) + "|")
     ranks = []
@@ -128,18 +115,15 @@ def main():
     parser.add_argument("what", choices=["run", "table"])
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     arguments = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
     if arguments.what == "table":
         table()
         return
     for seed in range(arguments.seeds):
         for name in (*FROM_SKLEARN, *FROM_KEEL):
-            if any((record["data"], record["seed"]) == (name, seed) for record in read()):
+            if any((record["data"], record["seed"]) == (name, seed) for record in read(RESULTS)):
                 continue
             record = run(name, seed)
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            print(json.dumps(record), flush=True)
+            keep(RESULTS, record)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from records import keep, read
 from sklearn.metrics import top_k_accuracy_score
 
 from sklvae import VAETransferClassifier, VariationalAutoencoder
@@ -65,7 +66,7 @@ def pretrained(X, seed):
 def fits(name, seed, labels, heads, encoders, validation):
     """Yield the record of each fit that is missing."""
     wanted = [dict(zip(KEY, (name, seed, *rest), strict=True)) for rest in product(labels, heads, encoders)]
-    done = [] if validation else read()
+    done = [] if validation else read(RESULTS)
     wanted = [key for key in wanted if not any(key.items() <= record.items() for record in done)]
     if not wanted:
         return
@@ -126,17 +127,6 @@ def peak_memory():
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def read():
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
-def keep(record, validation):
-    print(json.dumps(record), flush=True)
-    if not validation:
-        with RESULTS.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-
-
 def print_rows(values, columns):
     """Print mean (SD) over seeds of values by (seed, labels, head, encoder)."""
     print("| labels per class | " + " | ".join(" ".join(column) for column in columns) + " | seeds |")
@@ -153,7 +143,7 @@ def print_rows(values, columns):
 
 def table():
     """Print mean (SD) over seeds: a line for each number of labels, a column for each network; then the gains."""
-    records = read()
+    records = read(RESULTS)
     for name, figure in product(DATA, ("top1", "top5")):
         values = {tuple(r[k] for k in KEY[1:]): 100 * r[figure] for r in records if r["data"] == name}
         if not values:
@@ -178,16 +168,16 @@ def main():
     parser.add_argument("--validation", action="store_true")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
+    results = None if arguments.validation else RESULTS
     for name in arguments.data:
         if name == "color":
-            if not any(record["data"] == "color" for record in read()):
-                keep(color(seed=0), arguments.validation)
+            if not any(record["data"] == "color" for record in read(RESULTS)):
+                keep(results, color(seed=0))
             continue
         for seed in range(*arguments.seeds):
             of_seed = fits(name, seed, arguments.labels, arguments.heads, arguments.encoders, arguments.validation)
             for record in of_seed:
-                keep(record, arguments.validation)
+                keep(results, record)
     if arguments.table:
         table()
 

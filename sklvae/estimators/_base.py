@@ -59,7 +59,7 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
     "mlp": (mlp_encoder, mlp_decoder),
     "conv": (conv_encoder, conv_decoder),
     "conv2": (partial(conv_encoder, channels=(16, 32)), partial(conv_decoder, channels=(16, 32))),
-    "conv3": (partial(conv_encoder, channels=(32, 64, 128)), mlp_decoder),  # a mirror would double the time of a step
+    "conv3": (partial(conv_encoder, channels=(32, 64, 128)), mlp_decoder),  # a mirror is slow
 }
 LEAST_SIDE = {"conv": 2, "conv2": 4, "conv3": 8}
 
