@@ -10,7 +10,8 @@ is not repeated. `--table` prints what is there.
 to 7, and ten slots without labels (`fashion-45`: 45). The accuracy is the paper's: each slot is named by its most
 common true class in the test data (a purity). `named` names the found slots from ten labeled training images of each
 of 3 to 7 instead. `m2` starts from clusters as `gmdgm` does, `m2-plain` from nothing as the paper's. `m2-100` and so
-on: as many labels, balanced over the ten classes. `cluster-15`: no labels, 15 slots.
+on: as many labels, balanced over the ten classes; `m1m2-100`: M2 on the latents of a VAE that draws neighbors together
+(`m1m2-plain-100`: of a plain VAE). `cluster-15`: no labels, 15 slots.
 """
 
 import argparse
@@ -101,9 +102,9 @@ def m2_with_slots(start, random_state):
     return M2Classifier(classes=slots, class_prior=prior, start=start, random_state=random_state)
 
 
-def m1_m2(random_state):
-    """M2 on the latents of a VAE."""
-    vae = VariationalAutoencoder(n_latent=50, encoder="mlp", random_state=random_state)
+def m1_m2(attraction, random_state):
+    """M2 on the latents of a VAE, which may draw neighbors together."""
+    vae = VariationalAutoencoder(n_latent=50, encoder="mlp", attraction=attraction, random_state=random_state)
     return make_pipeline(vae, M2Classifier(random_state=random_state))
 
 
@@ -114,7 +115,8 @@ CONFIGURATIONS = {
     "fashion": partial(semi_unsupervised, GMDGMClassifier, load_fashion_mnist),
     "fashion-45": partial(semi_unsupervised, partial(GMDGMClassifier, n_extra=45), load_fashion_mnist),
     **{f"m2-{n}": partial(semi_supervised, M2Classifier, n) for n in (100, 600, 1000, 3000)},
-    "m1m2-100": partial(semi_supervised, m1_m2, 100),
+    "m1m2-100": partial(semi_supervised, partial(m1_m2, 100.0), 100),
+    "m1m2-plain-100": partial(semi_supervised, partial(m1_m2, 0.0), 100),
     **{f"cluster-{n}": partial(clustering, n) for n in (15, 10)},
 }
 FIGURES = ("known", "found", "overall", "hungarian", "named")

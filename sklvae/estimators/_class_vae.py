@@ -19,7 +19,7 @@ from ..objectives import classless_loss, m2_loss, started_loss
 from ..training import Augment, Rows, WithLabeled, choose_augment, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._classifier import LatentClassifier
-from ._constraints import Constraint, at_least, instance_of, none, one_of
+from ._constraints import Constraint, at_least, augment_like, instance_of, none, one_of
 
 __all__ = ["ClassVAEClassifier"]
 
@@ -38,7 +38,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         "alpha": at_least(0.0),
         "class_prior": none | instance_of((list, tuple, np.ndarray), "a list of probabilities"),
         "marginalization": one_of(*N_EXACT),
-        "augment": none | one_of("auto") | Constraint(callable, "a function of a batch"),
+        "augment": augment_like,
     }
     _network: ClassVar[type[ClassVAE]]
     _trained_on: ClassVar[str]

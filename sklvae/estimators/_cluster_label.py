@@ -20,7 +20,7 @@ from ..nn import VAE, ClassifiedVAE, NeighborVAE
 from ..training import choose_augment
 from ._base import LatentEstimator
 from ._classifier import LatentClassifier
-from ._constraints import Constraint, at_least, instance_of, labels_like, none, one_of
+from ._constraints import Constraint, at_least, augment_like, instance_of, labels_like, none, one_of
 from ._labeling_run import LabelingRun, classify, classify_draws
 from ._propagation import PROPAGATIONS, Known
 from ._run import OracleDriven
@@ -179,7 +179,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         "budget": at_least(1, int),
         "max_depth": at_least(0, int),
         "propagation": one_of(*PROPAGATIONS),
-        "augment": none | one_of("auto") | Constraint(callable, "a function of a batch"),
+        "augment": augment_like,
         "attraction": at_least(0.0),
         "classes": none | labels_like,
         "session_dir": none | instance_of((str, os.PathLike), "a path"),

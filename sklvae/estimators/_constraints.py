@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["Constraint", "anything", "at_least", "check_parameters", "instance_of", "labels_like", "none", "one_of"]
+__all__ = [
+    "Constraint",
+    "anything",
+    "at_least",
+    "augment_like",
+    "check_parameters",
+    "instance_of",
+    "labels_like",
+    "none",
+    "one_of",
+]
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ def instance_of(kind: type | tuple[type, ...], text: str) -> Constraint:
 
 none = Constraint(lambda v: v is None, "None")
 labels_like = Constraint(lambda v: not isinstance(v, str) and np.ndim(v) == 1, "a list of labels")
+augment_like = none | one_of("auto") | Constraint(callable, "a function of a batch")
 anything = Constraint(lambda v: True, "anything")
 
 

@@ -61,12 +61,8 @@ class NeighborVAE(VAE):
         """q(z|x), batch (B,), event (n_latent,)."""
         return self.posterior_and_direction(x)[0]
 
-    def direction(self, x: Tensor) -> Tensor:
-        """Unit vectors, (B, N_DIRECTIONS)."""
-        return self.posterior_and_direction(x)[1]
-
     def posterior_and_direction(self, x: Tensor) -> tuple[Independent, Tensor]:
-        """Both, in one pass."""
+        """q(z|x) and unit vectors (B, N_DIRECTIONS), in one pass."""
         parameters, direction = self.encoder(self.observation.standardize(x)).split(
             [2 * self.n_latent, N_DIRECTIONS], dim=-1
         )

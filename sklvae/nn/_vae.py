@@ -66,6 +66,15 @@ class VAE(nn.Module):
         """q(z|x), batch (B,), event (n_latent,)."""
         return self._normal(self.encoder(self.observation.standardize(x)))
 
+    def posterior_and_direction(self, x: Tensor) -> tuple[Independent, Tensor]:
+        """q(z|x), and what samples of one kind share: the direction of its mean, unit vectors (B, n_latent)."""
+        posterior = self.posterior(x)
+        return posterior, F.normalize(posterior.mean, dim=-1)
+
+    def direction(self, x: Tensor) -> Tensor:
+        """Unit vectors that samples of one kind share."""
+        return self.posterior_and_direction(x)[1]
+
     def _normal(self, parameters: Tensor) -> Independent:
         """q(z|x) of the encoder's output, (B, 2 n_latent)."""
         # Under autocast the networks compute in bfloat16; densities always in the buffers' precision.

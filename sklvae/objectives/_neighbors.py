@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..nn import NeighborVAE
+from ..nn import VAE
 from ._elbo import elbo
 
 __all__ = ["contrast", "neighbor_vae_loss"]
@@ -17,7 +17,7 @@ TEMPERATURE = 0.2
 
 
 def neighbor_vae_loss(
-    vae: NeighborVAE,
+    vae: VAE,
     x: Tensor,
     x_neighbor: Tensor,
     *,
@@ -29,8 +29,9 @@ def neighbor_vae_loss(
 
     Parameters
     ----------
-    vae : NeighborVAE
-        The network.
+    vae : VAE
+        The network. A `NeighborVAE` has directions of its own for the contrast, in another they are those of the
+        posterior means.
     x : Tensor of shape (B, ...)
         A batch.
     x_neighbor : Tensor of shape (B, ...)

@@ -23,3 +23,12 @@ def test_the_posterior_is_that_of_a_plain_vae_with_the_same_weights():
     one, other = NeighborVAE(encoder, decoder, observation, 2), VAE(plain, decoder, observation, 2)
     torch.testing.assert_close(one.posterior(x).mean, other.posterior(x).mean)
     torch.testing.assert_close(one.posterior(x).stddev, other.posterior(x).stddev)
+
+
+def test_a_plain_vae_has_the_directions_of_its_posterior_means():
+    vae = VAE(mlp_encoder((6,), [8], 4), mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
+    x = torch.rand(5, 6)
+    posterior, direction = vae.posterior_and_direction(x)
+    torch.testing.assert_close(posterior.mean, vae.encode(x))
+    torch.testing.assert_close(direction, vae.encode(x) / vae.encode(x).norm(dim=1, keepdim=True))
+    torch.testing.assert_close(vae.direction(x), direction)
