@@ -101,3 +101,33 @@ def tiny():
         return ClusterLabelVAEClassifier(**{**defaults, "random_state": 0, **parameters})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    """Compare two values: equal to the bit, of the same types, all the way down."""
+
+    def compare(a, b):
+        assert type(a) is type(b)
+        if isinstance(a, np.ndarray):
+            assert a.dtype == b.dtype
+            assert a.shape == b.shape
+            assert a.tobytes() == b.tobytes() if a.dtype != object else True
+            if a.dtype == object:
+                compare(a.tolist(), b.tolist())
+        elif isinstance(a, dict):
+            assert list(a) == list(b)
+            for key in a:
+                compare(a[key], b[key])
+        elif isinstance(a, list | tuple):
+            assert len(a) == len(b)
+            for one, other in zip(a, b, strict=True):
+                compare(one, other)
+        elif hasattr(a, "__dataclass_fields__"):
+            compare(vars(a), vars(b))
+        elif hasattr(a, "get_params"):
+            compare(a.get_params(), b.get_params())
+        else:
+            assert a == b or (a != a and b != b)
+
+    return compare

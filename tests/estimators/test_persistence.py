@@ -6,17 +6,13 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save_file
 from sklearn.base import clone
-from sklearn.cluster import DBSCAN, KMeans
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.mixture import BayesianGaussianMixture
 
 from sklvae import INVALID, SKIP, ClusterLabelVAEClassifier, VariationalAutoencoder
-from sklvae.estimators._codec import KINDS, CannotPackError, pack, unpack
 from sklvae.estimators._persistence import FORMAT_VERSION, content_digest, read_safetensors
 from sklvae.labeling import Answer
 
@@ -50,31 +46,6 @@ def reloaded(estimator, folder):
     return type(estimator).load(folder / "estimator.safetensors")
 
 
-def assert_same(a, b):
-    """Equal to the bit, of the same types, all the way down."""
-    assert type(a) is type(b)
-    if isinstance(a, np.ndarray):
-        assert a.dtype == b.dtype
-        assert a.shape == b.shape
-        assert a.tobytes() == b.tobytes() if a.dtype != object else True
-        if a.dtype == object:
-            assert_same(a.tolist(), b.tolist())
-    elif isinstance(a, dict):
-        assert list(a) == list(b)
-        for key in a:
-            assert_same(a[key], b[key])
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b)
-        for one, other in zip(a, b, strict=True):
-            assert_same(one, other)
-    elif hasattr(a, "__dataclass_fields__"):
-        assert_same(vars(a), vars(b))
-    elif hasattr(a, "get_params"):
-        assert_same(a.get_params(), b.get_params())
-    else:
-        assert a == b or (a != a and b != b)
-
-
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
 @pytest.mark.parametrize(
     "params",
@@ -86,7 +57,7 @@ def assert_same(a, b):
         {"image_shape": (1, 8, 8), "encoder": "mlp", "hidden_units": ()},
     ],
 )
-def test_a_loaded_autoencoder_gives_the_same_bits(tmp_path, dtype, params):
+def test_a_loaded_autoencoder_gives_the_same_bits(tmp_path, dtype, params, assert_same):
     rows = (X * 255 if dtype == np.uint8 else X).astype(dtype)
     vae = VariationalAutoencoder(**{**SMALL, **params}).fit(rows)
     again = reloaded(vae, tmp_path)
@@ -101,7 +72,7 @@ def test_a_loaded_autoencoder_gives_the_same_bits(tmp_path, dtype, params):
 
 
 @pytest.mark.parametrize("propagation", ["graph", "cluster"])
-def test_a_loaded_classifier_gives_the_same_bits_and_attributes(tmp_path, propagation):
+def test_a_loaded_classifier_gives_the_same_bits_and_attributes(tmp_path, propagation, assert_same):
     classifier = small_classifier(propagation=propagation).fit(X, oracle=moody_oracle)
     again = reloaded(classifier, tmp_path)
     for result in (
@@ -121,7 +92,7 @@ def test_a_loaded_classifier_gives_the_same_bits_and_attributes(tmp_path, propag
     assert again.answers_[0].label is INVALID
 
 
-def test_images_and_their_queries_keep_their_shape(tmp_path):
+def test_images_and_their_queries_keep_their_shape(tmp_path, assert_same):
     classifier = small_classifier().fit(X.reshape(-1, 8, 8), oracle=moody_oracle)
     again = reloaded(classifier, tmp_path)
     assert_same(classifier.inverse_transform(np.zeros((2, 3))), again.inverse_transform(np.zeros((2, 3))))
@@ -139,7 +110,7 @@ def test_images_and_their_queries_keep_their_shape(tmp_path):
     ],
     ids=lambda names: str(names.dtype),
 )
-def test_classes_of_any_kind_survive(tmp_path, names):
+def test_classes_of_any_kind_survive(tmp_path, names, assert_same):
     classifier = small_classifier().fit(X, names[NUMBER % 2])
     again = reloaded(classifier, tmp_path)
     for attribute in ("classes_", "labels_", "label_confidence_"):
@@ -147,7 +118,7 @@ def test_classes_of_any_kind_survive(tmp_path, names):
     assert_same(classifier.predict(X), again.predict(X))
 
 
-def test_names_of_features_and_the_output_container_survive(tmp_path):
+def test_names_of_features_and_the_output_container_survive(tmp_path, assert_same):
     frame = pandas.DataFrame(X).add_prefix("pixel")
     vae = VariationalAutoencoder(**SMALL).set_output(transform="pandas").fit(frame)
     again = reloaded(vae, tmp_path)
@@ -156,7 +127,7 @@ def test_names_of_features_and_the_output_container_survive(tmp_path):
 
 
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_a_loaded_estimator_can_be_cloned_and_fitted_on(tmp_path, classifier, warm_start):
+def test_a_loaded_estimator_can_be_cloned_and_fitted_on(tmp_path, classifier, warm_start, assert_same):
     again = reloaded(classifier, tmp_path)
     assert_same(clone(again).get_params(), classifier.get_params())
     assert_same(
@@ -169,7 +140,7 @@ def test_a_loaded_estimator_can_be_cloned_and_fitted_on(tmp_path, classifier, wa
     assert_same(original.predict_proba(X), again.predict_proba(X))
 
 
-def test_a_loaded_estimator_can_be_saved_and_pickled_again(tmp_path, classifier):
+def test_a_loaded_estimator_can_be_saved_and_pickled_again(tmp_path, classifier, assert_same):
     again = reloaded(reloaded(classifier, tmp_path), tmp_path)
     pickled = pickle.loads(pickle.dumps(again))
     assert_same(classifier.predict_proba(X), again.predict_proba(X))
@@ -183,13 +154,13 @@ def test_loaded_arrays_may_be_written_to(tmp_path, classifier):
     assert again.label_confidence_[0] == 0.25
 
 
-def test_a_clusterer_of_scikit_learn_is_rebuilt_with_its_parameters(tmp_path):
+def test_a_clusterer_of_scikit_learn_is_rebuilt_with_its_parameters(tmp_path, assert_same):
     clusterer = BayesianGaussianMixture(covariance_type="diag", reg_covar=1e-3)
     again = reloaded(small_classifier(clusterer=clusterer).fit(X, oracle=moody_oracle), tmp_path)
     assert_same(again.clusterer, clusterer)
 
 
-def test_a_fit_that_broke_off_keeps_its_answers(tmp_path):
+def test_a_fit_that_broke_off_keeps_its_answers(tmp_path, assert_same):
     def tired(queries):
         yield from moody_oracle(queries)[:3]
         raise OSError("asleep")
@@ -361,49 +332,3 @@ def test_without_safetensors_the_extra_is_named(tmp_path, vae, monkeypatch):
     for call in (lambda: vae.save(tmp_path / "vae"), lambda: VariationalAutoencoder.load(tmp_path / "vae")):
         with pytest.raises(ImportError, match=r'pip install "sklvae\[files\]"'):
             call()
-
-
-values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.binary()
-    | st.sampled_from([INVALID, SKIP, np.float32(0.1), np.int8(3), np.str_("a"), np.bool_(True)])
-    | hnp.arrays(
-        hnp.scalar_dtypes().filter(lambda d: d.kind in "biuf" and d.itemsize <= 8),
-        hnp.array_shapes(min_dims=0),
-    )
-    | hnp.arrays(hnp.unicode_string_dtypes() | hnp.byte_string_dtypes(), hnp.array_shapes())
-    | hnp.arrays(object, hnp.array_shapes(), elements=st.none() | st.booleans() | st.integers() | st.text()),
-    lambda inner: (
-        st.lists(inner)
-        | st.lists(inner).map(tuple)
-        | st.dictionaries(st.text(), inner)
-        | st.dictionaries(st.integers() | st.tuples(st.integers()), inner)
-    ),
-    max_leaves=8,
-)
-
-
-@given(values)
-def test_what_is_packed_is_json_and_comes_back_as_it_was(value):
-    arrays = {}
-    packed = json.loads(json.dumps(pack(value, "value", arrays)))
-    assert all(array.dtype.kind in "biuf" for array in arrays.values())
-    assert_same(unpack(packed, arrays), value)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [object(), print, {1, 2}, 1j, np.zeros(2, complex), np.array([[1], {}], dtype=object), DBSCAN, int],
-)
-def test_what_is_no_data_is_not_packed(value):
-    with pytest.raises(CannotPackError):
-        pack(value, "value", {})
-
-
-def test_a_key_that_looks_like_a_tag_is_no_tag():
-    for tag in [*KINDS, "$array"]:
-        assert unpack(pack({tag: [1]}, "value", {}), {}) == {tag: [1]}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
 
 from sklvae.labeling import Query, QueryBatch, WebOracle
 
@@ -164,3 +165,67 @@ def chromium(tmp_path_factory):
     driver.set_script_timeout(SECONDS)
     yield driver
     driver.quit()
+
+
+class Person:
+    """Somebody in front of the page of an oracle."""
+
+    def __init__(self, driver, until, url):
+        self.driver, self.until = driver, until
+        driver.get_log("performance")
+        driver.get_log("browser")
+        driver.get(url)
+
+    def find(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector):
+        return self.driver.execute_script("return document.querySelector(arguments[0]).textContent", selector)
+
+    def sees(self, phase):
+        return self.until(lambda: phase in self.driver.execute_script("return document.body.className"), phase)
+
+    def sees_question(self, number):
+        return self.until(lambda: f"question {number} of" in self.text("#where"), f"question {number}")
+
+    def press(self, *keys):
+        """Press keys, each after the answer to the one before has come."""
+        for key in keys:
+            before = self.look()
+            self.driver.switch_to.active_element.send_keys(key)
+            if key != "n":
+                self.until(lambda: self.look() != before, f"an effect of the key {key!r}")  # noqa: B023
+
+    def look(self):
+        """What changes with every answer and every level of confidence."""
+        return self.driver.execute_script("return document.body.className"), self.text("#where"), self.text("#percent")
+
+    def click(self, selector):
+        self.find(selector).click()
+
+    def click_class(self, name):
+        (button,) = [one for one in self.all("#classes button") if one.get_attribute("aria-label") == name]
+        button.click()
+
+    def requests(self):
+        """Every address that the browser has asked since this person came."""
+        entries = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [e["params"]["request"]["url"] for e in entries if e["method"] == "Network.requestWillBeSent"]
+
+
+@pytest.fixture
+def person(chromium, until):
+    """Let somebody come to an oracle, or to its address."""
+
+    def come(place):
+        return Person(chromium, until, getattr(place, "url", place))
+
+    yield come
+    for handle in chromium.window_handles[1:]:
+        chromium.switch_to.window(handle)
+        chromium.close()
+    chromium.switch_to.window(chromium.window_handles[0])
+    chromium.get("about:blank")
