@@ -162,7 +162,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         n_samples : int, default=1
             How many.
         label : None
-            Classifiers draw from a class here; there are none without labels.
+            What knows p(x|y) draws from a class here; a plain VAE has none.
 
         Returns
         -------
@@ -170,7 +170,9 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         """
         check_is_fitted(self, "net_")
         if label is not None:
-            raise ValueError(f"{type(self).__name__}: sample knows no classes, label must be None, got {label!r}.")
+            raise ValueError(
+                f"{type(self).__name__}: p(z) is the same for all classes, label must be None, got {label!r}."
+            )
         rng = check_random_state(self.random_state)
         return self.inverse_transform(rng.standard_normal((self._count(n_samples), self._model.n_latent)))
 

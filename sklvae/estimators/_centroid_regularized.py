@@ -83,7 +83,8 @@ class CentroidRegularizedClassifier(ModuleParamsMixin, CentroidInference):
         logits: the last hidden one of "mlp", "pool" of "resnet" (the paper's are "stage2", "stage3" and "pool"). A
         factory needs them named.
     n_centroids : int, list of int or "auto", default="auto"
-        Centroids of each layer, or of each one by one; "auto" is twice the number of classes.
+        Centroids of a layer: one number for all layers, or a list with one for each; "auto" is twice the number of
+        classes.
     beta_max : float, default=0.1
         Weight of the penalty once it has grown, in nats per sample; 0 trains on the labels alone.
     ramp : {"linear", "cosine"}, default="linear"
@@ -138,7 +139,8 @@ class CentroidRegularizedClassifier(ModuleParamsMixin, CentroidInference):
     centroids_ : dict of str to ndarray of shape (n_centroids, n_layer_features)
         Centroids of each layer, in the units of its pooled activations.
     centroid_usage_ : dict of str to ndarray of shape (n_centroids,)
-        Share of the training rows (of at most 2048 labeled and 2048 others) that each centroid is the nearest of.
+        Share of the training rows (of at most 2048 labeled and 2048 others) that each centroid had as the nearest one,
+        or its mean responsibility if `assignment` is "soft", when the centers took their last step.
     history_ : list of dict
         A record an epoch: terms in nats per sample, beta, and the share of the centroids in use, by layer.
     net_ : skorch.NeuralNet
@@ -309,6 +311,9 @@ class CentroidRegularizedClassifier(ModuleParamsMixin, CentroidInference):
     ) -> CentroidNetwork | None:
         """The last network, if it has these classes and samples; otherwise nothing is left of the last fit."""
         if last is not None and np.array_equal(last[1], classes) and last[2] == self._event:
+            described = self._require_same_network()
+            for name in ("layers", "average", "input_dropout", "output_dropout"):
+                setattr(last[0], name, getattr(described, name))
             return last[0]
         for name in ("net_", "classes_", "labels_", "label_confidence_", "layers_", "centroids_", "centroid_usage_"):
             self.__dict__.pop(name, None)

@@ -18,7 +18,7 @@ from ..nn import ClassVAE
 from ..objectives import classless_loss, m2_loss, started_loss
 from ..training import Augment, Rows, WithLabeled, choose_augment, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
-from ._classifier import LatentClassifier
+from ._classifier import LatentClassifier, class_probabilities
 from ._constraints import Constraint, at_least, augment_like, instance_of, none, one_of
 
 __all__ = ["ClassVAEClassifier"]
@@ -70,7 +70,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self, "classes_")
-        return self._summed(self._apply(slot_probabilities, X))
+        return self._summed(self._apply(class_probabilities, X))
 
     def _summed(self, probability: NDArray[Any]) -> NDArray[Any]:
         """Class probabilities of slot probabilities (n, n_slots); uniform where slots without a class have it all."""
@@ -158,6 +158,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
     ) -> ClassVAE | None:
         """The last network, if it has these classes; otherwise nothing is left of the last fit."""
         if last is not None and np.array_equal(last[1], classes) and len(last[0].class_probs) == len(prior):
+            self._require_same_network()
             last[0].class_probs.copy_(torch.from_numpy(prior))
             return last[0]
         for name in OF_A_FIT:
@@ -170,7 +171,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
 
     def _slot_probabilities(self, rows: NDArray[Any]) -> NDArray[Any]:
         """q(y|x) of checked rows, (n, n_slots)."""
-        probability: NDArray[Any] = in_blocks(self._model, slot_probabilities, rows, self._event)
+        probability: NDArray[Any] = in_blocks(self._model, class_probabilities, rows, self._event)
         return probability
 
     def _checked_prior(self, default: NDArray[Any], slots: str) -> NDArray[np.float32]:
@@ -260,12 +261,6 @@ def encode_without_class(model: ClassVAE, x: Tensor) -> Tensor:
     """Posterior means of the plain VAE, (B, n_latent)."""
     mean: Tensor = model.posterior(model.features(x), torch.zeros_like(model.class_probs)).mean
     return mean
-
-
-def slot_probabilities(model: ClassVAE, x: Tensor) -> Tensor:
-    """q(y|x), (B, K)."""
-    probability: Tensor = model.classify(x).probs
-    return probability
 
 
 def joint_bounds(model: ClassVAE, x: Tensor, draws: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
-from .._labels import join_labels, split_labels
+from .._labels import UNLABELED, join_labels, split_labels
 from ._base import LatentEstimator
 
 __all__ = ["LatentClassifier", "class_probabilities", "known_labels", "labels_and_confidence"]
@@ -61,7 +61,7 @@ class LatentClassifier(ClassifierMixin, LatentEstimator, ABC):
         if self.classes is None:
             return found, codes
         classes, _ = split_labels(self.classes)
-        return classes, np.where(codes >= 0, np.searchsorted(classes, found)[codes], codes)
+        return classes, np.append(np.searchsorted(classes, found), UNLABELED)[codes]
 
 
 def known_labels(estimator: Any, y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:

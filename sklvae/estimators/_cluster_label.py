@@ -301,6 +301,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     def _begin(self, X: ArrayLike, y: ArrayLike | None, *, asks: bool) -> LabelingRun:
         previous = self._model if self.warm_start and hasattr(self, "net_") else None
         rows, rng = self._start(X)
+        if previous is not None:
+            self._require_same_network()
         known = self._check_labels(y, len(rows), asks=asks)
         for name in ("classes_", "labels_", "label_confidence_", "_class_latents"):
             self.__dict__.pop(name, None)  # of an earlier fit, which the network no longer fits

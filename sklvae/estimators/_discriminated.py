@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from ..nn import M2, VAE, ClassifiedVAE, Discriminated
 from ..training import Options, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator
-from ._class_vae import ClassVAEClassifier, slot_probabilities
+from ._class_vae import ClassVAEClassifier
+from ._classifier import class_probabilities
 from ._labeling_run import classify, classify_draws
 
 __all__ = ["DiscriminatedClassifier"]
@@ -135,7 +136,7 @@ class DiscriminatedClassifier(ClassVAEClassifier, ABC):
         return bound
 
     def _classify(self) -> Any:
-        return {"vae": classify, "m2": slot_probabilities}[self.latent]
+        return {"vae": classify, "m2": class_probabilities}[self.latent]
 
     def _fits(self, network: nn.Module) -> bool:
         """Whether a network is of the kind that the parameters ask for."""

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from .._labels import UNLABELED, label_kind
 from ..labeling import Answer, Oracle
 from ..nn import GMDGM
-from ._class_vae import ClassVAEClassifier, slot_probabilities
+from ._class_vae import ClassVAEClassifier
+from ._classifier import class_probabilities
 from ._constraints import Constraint, at_least, instance_of, none, one_of
 from ._run import OracleDriven
 from ._session import fit_in_session
@@ -72,7 +73,8 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
     batch_size : int, default=256
         Samples per step, and as many labeled ones, drawn with replacement.
     max_epochs : int or "auto", default="auto"
-        At most so many epochs in any one phase but that of `pretrain_epochs`; "auto" sets no such limit.
+        At most so many epochs in any one phase, but for that of `pretrain_epochs` where it is a number; "auto" sets no
+        such limit.
     lr : float, default=1e-3
         Learning rate at the start of each phase; it falls to zero along a cosine.
     optimizer : {"adam", "adamw", "sgd"} or optimizer class, default="adam"
@@ -319,7 +321,7 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
                 f"GMDGMClassifier: labels of the kind of {[*self.known_classes_.tolist(), *self._given.values()]} are "
                 f"required, got {classes.tolist()}. Convert y."
             )
-        slots = self._apply(slot_probabilities, X).argmax(axis=1)
+        slots = self._apply(class_probabilities, X).argmax(axis=1)
         given = dict(self._given)
         for slot in range(len(self.known_classes_), len(self.slots_)):
             votes = codes[(slots == slot) & (codes >= 0)]

@@ -45,7 +45,7 @@ class M2Classifier(ClassVAEClassifier):
         "graph" trains a VAE first, spreads the labels over the neighbors among its latents and the inputs, and
         starts from what they say; no row starts in a class without labels. "clusters" starts those classes, too, from
         clusters in which the labels of the others are sparse, as `GMDGMClassifier` does, and holds rows to where they
-        start. None starts from a random network.
+        start; which cluster gets which of their names is arbitrary. None starts from a random network.
     marginalization : {"exact", "truncated"}, default="exact"
         How y is summed out: over all classes, or over the three most probable ones of each sample and one drawn
         from the rest (unbiased; for many classes).
@@ -227,11 +227,13 @@ class M2Classifier(ClassVAEClassifier):
             )
         prior = self._checked_prior(np.full(len(classes), 1 / len(classes)), f"the classes {classes.tolist()}")
         model, held = self._go_on(last, classes, prior), {}
+        started = None
         if model is None:
             model = self._build_class_vae(rows, rng, prior)
-            if self.start is not None:
-                started = self._start_classes(model, rows, codes, rng)
-                held = started_in(started) if self.start == "clusters" else {}
+            started = None if self.start is None else self._start_classes(model, rows, codes, rng)
+        if self.start == "clusters":
+            found = self._slot_probabilities(rows).argmax(axis=1) if started is None else started
+            held = started_in(np.where(codes >= 0, codes, found))
         self._train_bounds(model, rows, codes, rng, **held)
         self.classes_ = classes
         probability = self._slot_probabilities(rows)

@@ -16,7 +16,7 @@ from uuid import uuid4
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..labeling import array_digest
 from ..training import Net
@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "read_safetensors",
     "require_safetensors",
+    "shapes",
     "sklvae_version",
     "sync_folder",
     "write_whole",
@@ -207,6 +208,22 @@ class PersistenceMixin(ABC):
                 "changed after fit? Set them back, or fit again."
             ) from error
         self.net_ = net
+
+    def _require_same_network(self) -> nn.Module:
+        """The network as the parameters describe it, untrained; one of other shapes than the last fit's is refused."""
+        last = self.net_.module_.model
+        described: nn.Module = self._untrained_net(last.state_dict()).module_.model
+        if shapes(described) != shapes(last):
+            raise ValueError(
+                f"{type(self).__name__}: warm_start=True goes on from the network of the last fit, but the parameters "
+                "describe another one now. Set them back, or use warm_start=False."
+            )
+        return described
+
+
+def shapes(module: nn.Module) -> dict[str, torch.Size]:
+    """Names and shapes of the parameters and buffers of a module."""
+    return {name: value.shape for name, value in module.state_dict().items()}
 
 
 def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:

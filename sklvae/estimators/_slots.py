@@ -152,7 +152,7 @@ def slot_names(known: NDArray[Any], n_extra: int, given: Mapping[int, Any] | Non
     if kinds == {"str"}:
         fresh: Iterator[Any] = (name for i in count() if (name := f"found_{i}") not in known)
     else:
-        fresh = count(max(known.tolist(), default=-1) + 1)
+        fresh = count(max([UNLABELED, *known.tolist()]) + 1)
     slots = range(len(known), len(known) + n_extra)
     names = dict(zip(slots, islice(fresh, n_extra), strict=True)) | dict(given)
     for slot in slots:

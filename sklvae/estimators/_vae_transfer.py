@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from ..training import Options, SomeRows, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._classifier import LatentClassifier, class_probabilities, labels_and_confidence
 from ._constraints import Constraint, at_least, instance_of, none, one_of
+from ._persistence import shapes
 from ._transfer_parts import HEADS, Parts
 from ._vae import VariationalAutoencoder
 
@@ -65,7 +65,8 @@ class VAETransferClassifier(LatentClassifier):
         Whether a classifier is first trained with a part of the labels held out, until no fewer of that part have
         been missed for a quarter of all epochs; the classifier that is kept is then trained on all labels for as many
         epochs as were best. "auto" does so where every class has at least 100 labels: of fewer, too few are held out
-        to tell. Without, it is trained for the whole number of epochs.
+        to tell. Without, it is trained for the whole number of epochs; so is a classifier that goes on from the last
+        fit, which has seen the labels.
     validation_fraction : float, default=0.2
         Share of the labels of each class that early stopping holds out, at least one.
     n_latent : int, default=50
@@ -101,9 +102,9 @@ class VAETransferClassifier(LatentClassifier):
     callbacks : list of skorch callbacks, default=None
         Called in training.
     warm_start : bool, default=False
-        Go on from the last fit: its VAE is not trained again, and if the classes, the cut and the head are the same,
-        its classifier is trained on. So a head can be trained with ``freeze=True`` first, then all of it with
-        ``freeze=False``.
+        Go on from the last fit: its VAE is not trained again, unless another `vae` is given, and if the classes, the
+        cut and the head are the same, its classifier is trained on. So a head can be trained with ``freeze=True``
+        first, then all of it with ``freeze=False``.
 
     Attributes
     ----------
@@ -261,25 +262,23 @@ class VAETransferClassifier(LatentClassifier):
         last = self._last(classes)
         if last is None:
             self._forget()
+        if not hasattr(self, "vae_"):
             if self.vae is None:  # what does not fit is refused before the pretraining, not after it
                 self._build_classifier(self._build_vae(None, np.random.RandomState(0)), len(classes), seed=0)
             self.vae_ = self._pretrain(X, rng) if self.vae is None else self.vae
         seed = fresh_seed(rng)
-
-        def new_classifier() -> TransferNet:
-            model = self._build_classifier(self._model, len(classes), seed)
-            if last is not None and shapes(last) == shapes(model):
-                model.load_state_dict(last.state_dict())
-            return model
-
+        model = self._build_classifier(self._model, len(classes), seed)
+        if last is not None and shapes(last) == shapes(model):
+            model.load_state_dict(last.state_dict())
+            held_out[:] = False  # it has seen them
         known = SomeRows(rows, self._event, labeled, code=codes[labeled])
         epochs = self._n_epochs(len(known))
         if held_out.any():
             taught, asked = (
                 SomeRows(rows, self._event, i, code=codes[i]) for i in (labeled[~held_out], labeled[held_out])
             )
-            epochs = self._best_epoch(new_classifier(), taught, asked, epochs, rng)
-        model = new_classifier()
+            stopped = self._build_classifier(self._model, len(classes), seed)
+            epochs = self._best_epoch(stopped, taught, asked, epochs, rng)
         net = self._train(model, transfer_loss, known, max_epochs=epochs, rng=rng, phase="train")
         warn_if_interrupted(net, epochs)
         self.classes_ = classes
@@ -319,21 +318,31 @@ class VAETransferClassifier(LatentClassifier):
 
     def _last(self, classes: NDArray[Any]) -> TransferNet | None:
         """The classifier of the last fit, if this one goes on from it."""
-        if not (self.warm_start and hasattr(self, "classes_") and (self.vae is None or self.vae is self.vae_)):
+        if not (self._keeps_vae and hasattr(self, "classes_") and np.array_equal(self.classes_, classes)):
             return None
         model: TransferNet = self.net_.module_.model
-        return model if np.array_equal(self.classes_, classes) else None
+        return model
+
+    @property
+    def _keeps_vae(self) -> bool:
+        return self.warm_start and hasattr(self, "vae_") and (self.vae is None or self.vae is self.vae_)
 
     def _forget(self) -> None:
-        """Leave nothing of the last fit."""
-        for attribute in ("net_", "vae_", "classes_", "labels_", "label_confidence_"):
-            self.__dict__.pop(attribute, None)
+        """Leave nothing of the last fit but a VAE that serves this one, too."""
         self.history_: list[dict[str, Any]] = []
+        attributes = ["net_", "classes_", "labels_", "label_confidence_"]
+        if not self._keeps_vae:
+            attributes.append("vae_")
+        elif self.vae is None:
+            self.history_ += self.vae_.history_
+        for attribute in attributes:
+            self.__dict__.pop(attribute, None)
 
     def _pretrain(self, X: ArrayLike, rng: np.random.RandomState) -> VariationalAutoencoder:
         """A VAE of all rows."""
         encoder = self.encoder if callable(self.encoder) else self._network_kind()
-        same = {parameter: getattr(self, parameter) for parameter in VariationalAutoencoder._get_param_names()}
+        shared = set(VariationalAutoencoder._get_param_names()) & set(self._get_param_names())
+        same = {parameter: getattr(self, parameter) for parameter in shared}
         own = {"encoder": encoder, "random_state": fresh_seed(rng), "warm_start": False}
         vae = VariationalAutoencoder(**{**same, **own}).fit(X)
         self.history_ += vae.history_
@@ -384,8 +393,3 @@ class VAETransferClassifier(LatentClassifier):
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         return self._build_classifier(self._model, len(self.classes_), seed=0)
-
-
-def shapes(module: nn.Module) -> dict[str, torch.Size]:
-    """Names and shapes of what a module has learned."""
-    return {name: value.shape for name, value in module.state_dict().items()}

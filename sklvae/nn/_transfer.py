@@ -60,7 +60,7 @@ class TransferNet(nn.Module):
     ) -> None:
         super().__init__()
         self.observation = copy.deepcopy(vae.observation).requires_grad_(False)
-        encoder = Means(vae.encoder) if n_layers is None else cut_encoder(vae.encoder, n_layers)
+        encoder = Means(vae.encoder, vae.n_latent) if n_layers is None else cut_encoder(vae.encoder, n_layers)
         self.features = copy.deepcopy(encoder).requires_grad_(not freeze)
         self.freeze = freeze
         with torch.no_grad():
@@ -82,15 +82,15 @@ class TransferNet(nn.Module):
 
 
 class Means(nn.Module):
-    """The half of an encoder's output that is the mean of q(z|x)."""
+    """The part of an encoder's output that is the mean of q(z|x)."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, n_latent: int) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.n_latent = encoder, n_latent
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, ...) -> (B, n_latent)."""
-        mean: Tensor = self.encoder(x).chunk(2, dim=-1)[0]
+        mean: Tensor = self.encoder(x)[..., : self.n_latent]
         return mean
 
 

@@ -173,6 +173,7 @@ def test_classes_that_get_nothing_are_told_of(partly):
         ({}, None, "requires y to be passed"),
         ({}, [], r"at least 2 classes, got 0 class\(es\) among 0 labeled of 180 rows"),
         ({}, [1], r"at least 2 classes, got 1 class"),
+        ({"classes": [0, 1, 2]}, [], r"got 0 class\(es\) among 0 labeled"),
         ({"class_prior": [0.5, 0.5]}, [0, 1, 2], r"3 positive probabilities that sum to 1, .* got \[0.5, 0.5\]"),
         ({"class_prior": [0.5, 0.5, 0.5]}, [0, 1, 2], r"sum 1.5"),
         ({"class_prior": [1.0, 0.5, -0.5]}, [0, 1, 2], "positive"),

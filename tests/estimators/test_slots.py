@@ -79,6 +79,7 @@ def test_slots_that_nobody_named_never_take_the_name_of_a_class():
     assert slot_names(known, 3, {2: 3, 4: 5}).tolist() == [0, 1, 3, 6, 5]
     assert slot_names(np.array(["ant", "found_0"]), 2).tolist() == ["ant", "found_0", "found_1", "found_2"]
     assert slot_names(np.array([], dtype=int), 3, {1: "ant"}).tolist() == ["found_0", "ant", "found_2"]
+    assert slot_names(np.array([-5, -3]), 3).tolist() == [-5, -3, 0, 1, 2]  # -1 is no name
     assert slot_names(np.array([125], dtype=np.int8), 4).tolist() == [125, 126, 127, 128, 129]
 
 

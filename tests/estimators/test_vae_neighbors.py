@@ -59,6 +59,11 @@ def test_augment_makes_the_views(images):
     assert len(seen) == 2 * 4  # rows and neighbors, in four batches
 
 
+def test_a_function_makes_the_views_of_a_table_too(blobs):
+    plain, shifted = (fitted(blobs[0], attraction=1.0, augment=augment) for augment in ("auto", lambda x: x + 1))
+    assert not np.array_equal(plain.transform(blobs[0]), shifted.transform(blobs[0]))
+
+
 def test_auto_moves_images_and_none_does_not(images):
     seen, moved = {}, {"auto": True, None: False}
     for augment in moved:

@@ -6,6 +6,7 @@ from sklvae.nn import (
     VAE,
     BernoulliLikelihood,
     GaussianLikelihood,
+    NeighborVAE,
     TransferNet,
     conv_decoder,
     conv_encoder,
@@ -59,6 +60,15 @@ def test_features_are_those_of_the_encoder_on_standardized_inputs(n_layers, shap
     standard = (x - vae.observation.shift) / vae.observation.scale
     features = vae.encode(x) if n_layers is None else cut_encoder(vae.encoder, n_layers)(standard)
     torch.testing.assert_close(net.classify(x).probs, net.head(features).softmax(dim=1))
+
+
+def test_latent_features_are_means_alone_whatever_else_the_encoder_gives():
+    vae = NeighborVAE(
+        mlp_encoder((6,), [8], NeighborVAE.encoder_outputs(3)), mlp_decoder((6,), [8], 3), BernoulliLikelihood((6,)), 3
+    )
+    net = TransferNet(vae, (6,), n_layers=None, head=feedforward_head, n_classes=2, freeze=True).eval()
+    x = torch.rand(4, 6)
+    torch.testing.assert_close(net.features(x), vae.encode(x))
 
 
 @pytest.mark.parametrize("n_layers", [0, 4, 9])
