@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from records import keep, read
+from records import keep, mean_and_spread, read
 from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -132,11 +132,6 @@ CONFIGURATIONS = {
 }
 
 
-def mean_and_spread(values):
-    spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
-    return f"{100 * np.mean(values):.1f} ({100 * spread:.1f})"
-
-
 def table():
     """Print mean (SD) over seeds, a table a task."""
     for task in ROUNDS:
@@ -153,8 +148,7 @@ def table():
         print("|---" * (len(sizes) + 3) + "|")
         for name, records in found.items():
             scores = [dict(zip(record["n_labels"], record["accuracy"], strict=True)) for record in records]
-            values = [[score[size] for score in scores if size in score] for size in sizes]
-            cells = [mean_and_spread(value) if value else "" for value in values]
+            cells = [mean_and_spread([100 * score[size] for score in scores if size in score]) for size in sizes]
             seconds = [record["seconds"] for record in records]
             print(f"| {name} | {len(records)} | {' | '.join(cells)} | {min(seconds):.0f} to {max(seconds):.0f} |")
 

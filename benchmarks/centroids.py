@@ -4,7 +4,7 @@
     python benchmarks/centroids.py --table
 
 Each fit adds a line of JSON to benchmarks/results/centroids.jsonl as it ends; a fit that is there already is not
-repeated. `--table` prints what is there.
+repeated. `--table` prints the configurations of which every fit is there.
 
 `fashion-8`: 8 labels in each class, drawn by the seed from `N_ROWS` training images, the rest of them unlabeled. Four
 networks of one shape (a narrow residual network) are trained for the same number of steps:
@@ -27,7 +27,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from records import keep, read
+from records import keep, mean_and_spread, read
 
 from sklvae import CentroidRegularizedClassifier
 from sklvae.datasets import load_fashion_mnist
@@ -104,9 +104,18 @@ def sides():
     }
 
 
-def table(names, n_seeds):
+def table(n_seeds):
     """Print mean (SD) of the test accuracy over seeds, and of the gain of centroids, seed by seed."""
-    chosen = sides()
+    chosen, known = sides(), {key(record) for record in read(RESULTS)}
+    wanted = {
+        name: [
+            key({"configuration": name, "seed": seed, "options": options})
+            for seed in range(n_seeds)
+            for options in chosen.values()
+        ]
+        for name in LABELS
+    }
+    names = [name for name, keys in wanted.items() if known.issuperset(keys)]
     print("| labels per class | supervised | regularized | centroids | both | gain on regularized |")
     print("|---" * 6 + "|")
     for name in names:
@@ -114,9 +123,9 @@ def table(names, n_seeds):
             side: np.array([100 * fitted(name, seed, options)["test"] for seed in range(n_seeds)])
             for side, options in chosen.items()
         }
-        cells = [f"{a.mean():.1f} ({a.std(ddof=1):.1f})" for a in tests.values()]
-        gain = tests["both"] - tests["regularized"]
-        print(f"| {LABELS[name]} | {' | '.join(cells)} | {gain.mean():+.1f} ({gain.std(ddof=1):.1f}) |")
+        cells = [mean_and_spread(values) for values in tests.values()]
+        gain = mean_and_spread(tests["both"] - tests["regularized"], signed=True)
+        print(f"| {LABELS[name]} | {' | '.join(cells)} | {gain} |")
     for side, options in chosen.items():
         used = {option: value for option, value in options.items() if value}
         print(f"{side}: {used}")
@@ -126,14 +135,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configurations", nargs="*", choices=[[], *LABELS])
     parser.add_argument("--seeds", type=int, default=5, help="how many")
-    parser.add_argument("--table", action="store_true", help="print the table, having run what is missing of it")
+    parser.add_argument("--table", action="store_true", help="print what is complete, once the tuning is")
     arguments = parser.parse_args()
     for name, seed in product(arguments.configurations, range(arguments.seeds)):
         for options in sides().values():
             fitted(name, seed, options)
     if arguments.table:
-        complete = [name for name in LABELS if any(record["configuration"] == name for record in read(RESULTS))]
-        table(complete, arguments.seeds)
+        table(arguments.seeds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Records of fits, a line of JSON each: what is there is not measured again."""
+"""Records of fits, a line of JSON each: what is there is not measured again; and how their figures are told."""
 
 import json
+
+import numpy as np
 
 
 def read(path):
@@ -15,3 +17,11 @@ def keep(path, record):
         path.parent.mkdir(exist_ok=True)
         with path.open("a") as file:
             file.write(json.dumps(record) + "\n")
+
+
+def mean_and_spread(values, signed=False):
+    """Mean and standard deviation over seeds, as a cell of a table; empty without values."""
+    if not len(values):
+        return ""
+    spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
+    return f"{np.mean(values):{'+' if signed else ''}.1f} ({spread:.1f})"

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from records import keep, read
+from records import keep, mean_and_spread, read
 from sklearn.pipeline import make_pipeline
 
 from sklvae import GMDGMClassifier, M2Classifier, VariationalAutoencoder
@@ -120,11 +120,6 @@ CONFIGURATIONS = {
     **{f"cluster-{n}": partial(clustering, n) for n in (15, 10)},
 }
 FIGURES = ("known", "found", "overall", "hungarian", "named")
-
-
-def mean_and_spread(values):
-    spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
-    return f"{np.mean(values):.1f} ({spread:.1f})"
 
 
 def table():

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from records import keep, read
+from records import keep, mean_and_spread, read
 from sklearn.metrics import top_k_accuracy_score
 
 from sklvae import VAETransferClassifier, VariationalAutoencoder
@@ -135,8 +135,7 @@ def print_rows(values, columns):
         cells, n_seeds = [], 0
         for column in columns:
             found = [value for (_, *key), value in values.items() if tuple(key) == (n, *column)]
-            spread = np.std(found, ddof=1) if len(found) > 1 else float("nan")
-            cells.append(f"{np.mean(found):.1f} ({spread:.1f})" if found else "")
+            cells.append(mean_and_spread(found))
             n_seeds = max(n_seeds, len(found))
         print(f"| {n} | {' | '.join(cells)} | {n_seeds} |")
 
