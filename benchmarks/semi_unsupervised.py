@@ -7,7 +7,7 @@ Each fit adds a line of JSON to benchmarks/results/semi_unsupervised.jsonl as it
 is not repeated. `--table` prints what is there.
 
 `gmdgm`, `m2` and `fashion`: 50,000 training images, 100 labels in each of the classes 0, 1, 2, 8 and 9, none in 3
-to 7, and ten slots without labels (`fashion-45`: 45). The accuracy is the paper's: each slot is named by its most
+to 7, and ten slots without labels. The accuracy is the paper's: each slot is named by its most
 common true class in the test data (a purity). `named` names the found slots from ten labeled training images of each
 of 3 to 7 instead. `m2` starts from clusters as `gmdgm` does, `m2-plain` from nothing as the paper's. `m2-100` and so
 on: as many labels, balanced over the ten classes; `m1m2-100`: M2 on the latents of a VAE that draws neighbors together
@@ -113,7 +113,6 @@ CONFIGURATIONS = {
     "m2": partial(semi_unsupervised, partial(m2_with_slots, "clusters"), load_mnist),
     "m2-plain": partial(semi_unsupervised, partial(m2_with_slots, None), load_mnist),
     "fashion": partial(semi_unsupervised, GMDGMClassifier, load_fashion_mnist),
-    "fashion-45": partial(semi_unsupervised, partial(GMDGMClassifier, n_extra=45), load_fashion_mnist),
     **{f"m2-{n}": partial(semi_supervised, M2Classifier, n) for n in (100, 600, 1000, 3000)},
     "m1m2-100": partial(semi_supervised, partial(m1_m2, 100.0), 100),
     "m1m2-plain-100": partial(semi_supervised, partial(m1_m2, 0.0), 100),
