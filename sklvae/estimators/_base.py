@@ -39,6 +39,7 @@ from ..training import (
     no_objective,
     seeded,
     train,
+    try_augment,
 )
 from ._constraints import (
     Constraint,
@@ -46,11 +47,13 @@ from ._constraints import (
     at_least,
     check_parameters,
     instance_of,
+    module_factory,
     none,
     one_of,
     sequence_of_positive_int,
 )
 from ._input import check_rows, constant, event_shape, feature_moments, sample_shape, within_unit
+from ._module_params import make_tried
 from ._persistence import PersistenceMixin
 
 __all__ = ["LatentEstimator", "auto_epochs", "warn_if_interrupted"]
@@ -85,7 +88,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         "n_latent": at_least(1, int),
         "beta": at_least(0.0),
         "likelihood": one_of("auto", "bernoulli", "gaussian"),
-        "encoder": one_of("auto", *NETWORKS) | Constraint(callable, "a module factory"),
+        "encoder": one_of("auto", *NETWORKS) | module_factory,
         "hidden_units": sequence_of_positive_int(0, np.inf, "a tuple of positive integers"),
         "image_shape": none
         | sequence_of_positive_int(2, 3, "(height, width) or (channels, height, width) of positive integers"),
@@ -243,6 +246,8 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
                 f"{type(self).__name__}: warm_start=True goes on from a network for (sample shape, likelihood, "
                 f"n_latent) = {previous}, got {asked}. Use warm_start=False."
             )
+        if callable(augment := getattr(self, "augment", None)):
+            try_augment(type(self).__name__, augment, self._event, self._device)
         return rows, rng
 
     def _choose_network(self, rows: NDArray[Any]) -> tuple[tuple[int, ...], str, int]:
@@ -276,8 +281,11 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
     def _build_encoder(self, hidden_units: Sequence[int], n_outputs: int) -> nn.Module:
         """(B, ...) -> (B, n_outputs)."""
         if callable(self.encoder):
-            module: nn.Module = self.encoder(self._event, n_outputs)
-            return module
+            wanted = (
+                f"{type(self).__name__}: encoder must be a factory f(event_shape, n_outputs) of a module that gives "
+                f"{n_outputs} numbers for each sample of shape {self._event}"
+            )
+            return make_tried(wanted, self.encoder, self._event, n_outputs)
         encoder, _ = NETWORKS[self._network_kind()]
         return encoder(self._event, hidden_units, n_outputs)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
+from math import inf
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..nn import CentroidNetwork, ResNet, mlp_encoder
+from ._constraints import sequence_of_positive_int
 from ._input import feature_moments
 from ._module_params import make_module
 
@@ -21,8 +22,8 @@ Event = Sequence[int]
 
 def mlp(event: Event, n_outputs: int, hidden_units: Sequence[int] = (256, 256)) -> nn.Sequential:
     """Dense layers, at least one of them hidden."""
-    if len(hidden_units) < 1 or not all(isinstance(n, Integral) and n >= 1 for n in hidden_units):
-        raise ValueError(f"hidden_units must be integers >= 1, at least one, got {hidden_units!r}.")
+    if not sequence_of_positive_int(1, inf, "").allows(hidden_units):
+        raise ValueError(f"hidden_units must be a tuple of integers >= 1, at least one, got {hidden_units!r}.")
     return mlp_encoder(event, hidden_units, n_outputs)
 
 
@@ -65,7 +66,10 @@ def build_network(
     chosen = list(default(network) if layers is None and default is not None else layers or [])
     wrong = [name for name in chosen if name not in known]
     if wrong or len(set(chosen)) < len(chosen):
-        raise ValueError(f"{owner}: layers must be different submodules of the module, got {chosen}. It has {known}.")
+        unknown = f", of which {wrong} are none" if wrong else ""
+        raise ValueError(
+            f"{owner}: layers must be different submodules of the module, got {chosen}{unknown}. It has {known}."
+        )
     return network, chosen
 
 
@@ -81,6 +85,8 @@ def n_features_seen(owner: str, model: CentroidNetwork, event: Event, n_classes:
     x = torch.zeros(2, *event, device=model.shift.device)
     try:
         q, activations = model.eval()(x)
+    except ValueError as error:
+        raise ValueError(f"{owner}: {error}") from error
     except (RuntimeError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(
             f"{owner}: the module must take a batch of shape (n, {', '.join(map(str, event))}) and give a tensor of "

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._labels import split_labels
 from ..nn import CentroidNetwork
@@ -36,6 +36,7 @@ from ._constraints import (
     at_least,
     check_parameters,
     instance_of,
+    module_factory,
     none,
     one_of,
     sequence_of_positive_int,
@@ -168,9 +169,7 @@ class CentroidRegularizedClassifier(ModuleParamsMixin, CentroidInference):
     """
 
     _constraints: ClassVar[dict[str, Constraint]] = {
-        "module": none
-        | one_of("mlp", "resnet")
-        | Constraint(lambda f: callable(f) and not isinstance(f, nn.Module), "a module factory (no module)"),
+        "module": none | one_of("mlp", "resnet") | module_factory,
         "module_params": none | instance_of(dict, "a dict"),
         "layers": none | names,
         "n_centroids": at_least(1, int)

@@ -178,7 +178,10 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         """The parameter `class_prior`, or else `default`."""
         if self.class_prior is None:
             return default.astype(np.float32)
-        prior = np.asarray(self.class_prior, dtype=float)
+        try:
+            prior = np.asarray(self.class_prior, dtype=float)
+        except (TypeError, ValueError):
+            prior = np.zeros(0)
         if prior.shape != default.shape or not (prior > 0).all() or not np.isclose(prior.sum(), 1):
             raise ValueError(
                 f"{type(self).__name__}: class_prior must be {len(default)} positive probabilities that sum to "

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from torch import nn
 
 __all__ = [
     "Constraint",
@@ -17,6 +18,7 @@ __all__ = [
     "check_parameters",
     "instance_of",
     "labels_like",
+    "module_factory",
     "none",
     "one_of",
 ]
@@ -59,6 +61,7 @@ def instance_of(kind: type | tuple[type, ...], text: str) -> Constraint:
 
 none = Constraint(lambda v: v is None, "None")
 labels_like = Constraint(lambda v: not isinstance(v, str) and np.ndim(v) == 1, "a list of labels")
+module_factory = Constraint(lambda v: callable(v) and not isinstance(v, nn.Module), "a module factory (no module)")
 augment_like = none | one_of("auto") | Constraint(callable, "a function of a batch")
 anything = Constraint(lambda v: True, "anything")
 

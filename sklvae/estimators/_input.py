@@ -42,6 +42,17 @@ def check_rows(
     """
     X = as_array(X)
     if isinstance(X, np.ndarray) and X.ndim > 2:
+        seen = getattr(estimator, "_event", ())
+        if X.ndim > 4:
+            raise ValueError(
+                f"{type(estimator).__name__}: X must be a table (n, features), or images (n, height, width) or (n, "
+                f"channels, height, width), got shape {X.shape}. Reshape it."
+            )
+        if not reset and len(seen) == 3 and event_shape(X.shape[1:]) != seen:
+            raise ValueError(
+                f"{type(estimator).__name__}: images must have the shape {seen} of those it was fitted on, got "
+                f"{event_shape(X.shape[1:])}. Give X as in fit, or as flat rows."
+            )
         if image_shape is not None and prod(image_shape) != prod(X.shape[1:]):
             raise ValueError(_mismatch(estimator, tuple(image_shape), X.shape))
         X = X.reshape(len(X), -1)

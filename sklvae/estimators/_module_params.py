@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Self
 
+import torch
 from torch import nn
 
-__all__ = ["ModuleParamsMixin", "make_module"]
+__all__ = ["ModuleParamsMixin", "make_module", "make_tried"]
 
 PREFIX = "module__"
 
@@ -76,7 +77,28 @@ def make_module(owner: str, factory: Callable[..., Any], *arguments: Any, **para
     try:
         module = factory(*arguments, **params)
     except Exception as error:
-        raise ValueError(f"{owner}: the factory of the module failed with module_params={params}: {error}") from error
+        called = ", ".join([*map(repr, arguments), *(f"{name}={value!r}" for name, value in params.items())])
+        raise ValueError(f"{owner}: the factory of the module failed, called with ({called}): {error}") from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{owner}: module must make a torch.nn.Module, got {module!r}.")
+    return module
+
+
+def make_tried(wanted: str, factory: Callable[..., Any], shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+    """Call a factory ``f(shape, n_outputs)``, and try its module on two samples of zeros.
+
+    Raises
+    ------
+    ValueError
+        If the module is not one from such samples to so many numbers. The message begins with `wanted`.
+    """
+    try:
+        module: nn.Module = factory(shape, n_outputs)
+        with torch.no_grad():
+            came = tuple(module.eval()(torch.zeros(2, *shape)).shape)
+        module.train()
+    except Exception as error:  # of the user's code, or of torch in it
+        raise ValueError(f"{wanted}; it raised {type(error).__name__}: {error}") from error
+    if came != (2, n_outputs):
+        raise ValueError(f"{wanted}; it gave shape {came} for 2 samples.")
     return module

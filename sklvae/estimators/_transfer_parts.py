@@ -1,17 +1,22 @@
-"""Where an encoder is cut and what is put on it: choices of a user, resolved and checked."""
+"""A VAE that is given, where its encoder is cut and what is put on it: choices of a user, resolved and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from ..nn import convolutional_head, feedforward_head, weighted_layers
+from ._input import event_shape, within_unit
+from ._module_params import make_tried
 
-__all__ = ["HEADS", "Parts"]
+if TYPE_CHECKING:
+    from ._vae import VariationalAutoencoder
+
+__all__ = ["HEADS", "Parts", "check_vae"]
 
 HEADS: dict[str, Callable[[tuple[int, ...], int], nn.Module]] = {
     "feedforward": feedforward_head,
@@ -43,9 +48,11 @@ class Parts:
         kept = len(layers) - 1 if self.cut in ("auto", "hidden") else int(self.cut)
         if not 1 <= kept < len(layers):
             raise ValueError(
-                f"{self.name}: cut must leave at least one of the {len(layers)} layers with weights of the encoder "
-                f"(0 for one that is no nn.Sequential), got {self.cut!r}. "
-                'Use cut="latent" for the whole encoder.'
+                f"{self.name}: cut must be 'latent', or keep from 1 to {len(layers) - 1} of the {len(layers)} layers "
+                f"with weights of the encoder (an nn.Sequential), got {self.cut!r}."
+                if len(layers) > 1
+                else f"{self.name}: cut must be 'latent' for an encoder that is no nn.Sequential of at least 2 layers "
+                f"with weights, got {self.cut!r}."
             )
         return kept
 
@@ -54,7 +61,8 @@ class Parts:
         if not n:
             raise ValueError(
                 f'{self.name}: head="convolutional" needs an encoder that is an nn.Sequential with convolutions. Give '
-                'X as images or image_shape, and encoder="conv2"; or use head="feedforward".'
+                'X as images of at least 4 x 4, or image_shape, and encoder="conv2", to the vae if one is given; or '
+                'use head="feedforward".'
             )
         return n
 
@@ -72,19 +80,45 @@ class Parts:
                 f'features of shape {feature_shape}. Use cut="auto", or head="feedforward".'
             )
         wanted = (
-            f"{self.name}: head must make a module that gives {n_classes} numbers, one a class, for each sample of "
-            f"features, which cut={self.cut!r} gives the shape {feature_shape}"
+            f"{self.name}: head must be a factory f(feature_shape, n_classes) of a module that gives {n_classes} "
+            f"numbers, one a class, for each sample of features, which cut={self.cut!r} gives the shape {feature_shape}"
         )
         make = HEADS[self.head] if isinstance(self.head, str) else self.head
-        try:
-            head = make(feature_shape, n_classes)
-            with torch.no_grad():
-                came = tuple(head.eval()(torch.zeros(2, *feature_shape)).shape)
-            learns = any(parameter.requires_grad for parameter in head.train().parameters())
-        except Exception as error:  # of the user's code, or of torch in it
-            raise ValueError(f"{wanted}; it raised {type(error).__name__}: {error}") from error
-        if came != (2, n_classes):
-            raise ValueError(f"{wanted}; it gave shape {came} for 2 samples.")
-        if not learns:
+        head = make_tried(wanted, make, feature_shape, n_classes)
+        if not any(parameter.requires_grad for parameter in head.parameters()):
             raise ValueError(f"{wanted}, and has something to learn; it has no parameters.")
         return head
+
+
+def check_vae(estimator: Any, vae: VariationalAutoencoder, rows: NDArray[Any]) -> None:
+    """Refuse a VAE that does not know the rows that an estimator is fitted to.
+
+    Raises
+    ------
+    ValueError
+        If it is not fitted, or was fitted on other features, images of another shape, or values of another range.
+    """
+    name, sample = type(estimator).__name__, estimator._x_shape
+    if not hasattr(vae, "net_"):
+        raise ValueError(f"{name}: vae must be fitted, got {vae!r}. Call its fit, or use vae=None.")
+    if vae.n_features_in_ != rows.shape[1]:
+        raise ValueError(
+            f"{name}: vae must have been fitted on the features of X, got one fitted on {vae.n_features_in_} "
+            f"features, and X with {rows.shape[1]}. Fit it on such rows, or use vae=None."
+        )
+    known, given = (getattr(e, "feature_names_in_", None) for e in (vae, estimator))
+    if known is not None and given is not None and known.tolist() != given.tolist():
+        raise ValueError(
+            f"{name}: vae must have been fitted on the features of X, in their order, got one fitted on "
+            f"{known.tolist()}, and X with {given.tolist()}. Fit it on such rows, or use vae=None."
+        )
+    if len(sample) > 1 and len(vae._event) == 3 and event_shape(sample) != vae._event:
+        raise ValueError(
+            f"{name}: vae must have been fitted on images of the shape of those in X, got one fitted on "
+            f"{vae._event}, and X with {event_shape(sample)}. Fit it on such images, or use vae=None."
+        )
+    if vae.likelihood_ == "bernoulli" and not within_unit(rows):
+        raise ValueError(
+            f"{name}: vae has a Bernoulli likelihood, which needs values in [0, 1], got values from "
+            f"{rows.min():g} to {rows.max():g}. Scale X as what vae was fitted on, or fit it on X as it is."
+        )

@@ -18,9 +18,9 @@ from ..objectives import transfer_loss
 from ..training import Options, SomeRows, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._classifier import LatentClassifier, class_probabilities, labels_and_confidence
-from ._constraints import Constraint, at_least, instance_of, none, one_of
+from ._constraints import Constraint, at_least, instance_of, module_factory, none, one_of
 from ._persistence import shapes
-from ._transfer_parts import HEADS, Parts
+from ._transfer_parts import HEADS, Parts, check_vae
 from ._vae import VariationalAutoencoder
 
 __all__ = ["VAETransferClassifier"]
@@ -148,7 +148,7 @@ class VAETransferClassifier(LatentClassifier):
         **LatentEstimator._constraints,
         "vae": none | instance_of(VariationalAutoencoder, "a fitted VariationalAutoencoder"),
         "cut": one_of("auto", "hidden", "latent") | at_least(1, int),
-        "head": one_of(*HEADS) | Constraint(lambda v: callable(v) and not isinstance(v, nn.Module), "a module factory"),
+        "head": one_of(*HEADS) | module_factory,
         "freeze": instance_of(bool, "a bool"),
         "encoder_lr": positive,
         "early_stopping": one_of("auto") | instance_of(bool, "a bool"),
@@ -294,27 +294,8 @@ class VAETransferClassifier(LatentClassifier):
     def _choose_network(self, rows: NDArray[Any]) -> tuple[tuple[int, ...], str, int]:
         if self.vae is None:
             return super()._choose_network(rows)
-        self._check_vae(self.vae, rows)
+        check_vae(self, self.vae, rows)
         return self.vae._network_shape()
-
-    def _check_vae(self, vae: VariationalAutoencoder, rows: NDArray[Any]) -> None:
-        """Refuse a VAE that does not know these rows."""
-        name = type(self).__name__
-        if not hasattr(vae, "net_"):
-            raise ValueError(f"{name}: vae must be fitted, got {vae!r}. Call its fit, or use vae=None.")
-        if vae.n_features_in_ != rows.shape[1]:
-            raise ValueError(
-                f"{name}: vae must have been fitted on the features of X, got one fitted on {vae.n_features_in_} "
-                f"features, and X with {rows.shape[1]}. Fit it on such rows, or use vae=None."
-            )
-        known, given = (getattr(e, "feature_names_in_", None) for e in (vae, self))
-        if known is not None and given is not None and known.tolist() != given.tolist():
-            raise ValueError(
-                f"{name}: vae must have been fitted on the features of X, in their order, got one fitted on "
-                f"{known.tolist()}, and X with {given.tolist()}. Fit it on such rows, or use vae=None."
-            )
-        if vae.likelihood_ == "bernoulli":
-            self._require_unit(rows)
 
     def _last(self, classes: NDArray[Any]) -> TransferNet | None:
         """The classifier of the last fit, if this one goes on from it."""

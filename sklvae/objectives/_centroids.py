@@ -175,11 +175,12 @@ def settle(centroids: Centroids, f: Tensor, *, soft: bool = False) -> Tensor:
     mass = share.sum(dim=0)
     alive = mass >= 0.5
     centroids.centers[alive] = ((share.T @ f) / mass.clamp_min(0.5)[:, None])[alive]
+    far = centroids.distances(f)[:, alive].min(dim=1).values
     for dead in torch.nonzero(~alive).flatten().tolist():
-        far = centroids.distances(f)[:, alive].min(dim=1).values
         if far.sum() > 0:
-            centroids.centers[dead] = f[torch.multinomial(far, 1)[0]]
-            alive[dead] = True
+            center = f[torch.multinomial(far, 1)[0]]
+            centroids.centers[dead] = center
+            far = torch.minimum(far, (f - center).square().sum(dim=1) / centroids.variance)
     measure(centroids, f, soft=soft)
     return mass / len(f)
 

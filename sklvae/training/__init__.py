@@ -1,6 +1,6 @@
 """The only place that imports skorch: batches, seeding, devices, precision and the training loop."""
 
-from ._augment import Augment, choose_augment, small_affine
+from ._augment import Augment, choose_augment, small_affine, try_augment
 from ._data import Rows, SomeRows, WithLabeled, WithNeighbors
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
@@ -28,4 +28,5 @@ __all__ = [
     "seeded",
     "small_affine",
     "train",
+    "try_augment",
 ]

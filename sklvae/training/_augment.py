@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Augment", "choose_augment", "small_affine"]
+from ._seeding import seeded
+
+__all__ = ["Augment", "choose_augment", "small_affine", "try_augment"]
 
 Augment = Callable[[Tensor], Tensor]
 
@@ -67,6 +69,24 @@ def choose_augment(augment: str | Augment | None, event: Sequence[int]) -> Augme
     if augment == "auto":
         return small_affine if len(event) == 3 else None
     return Checked(augment) if callable(augment) else None
+
+
+def try_augment(owner: str, augment: Augment, event: Sequence[int], device: torch.device) -> None:
+    """Call a user's function with two samples of zeros, before anything is trained.
+
+    Raises
+    ------
+    ValueError
+        If it fails, or does not return as many samples of the same shape. The message begins with `owner`.
+    """
+    try:
+        with seeded(0, device):
+            Checked(augment)(torch.zeros(2, *event, device=device))
+    except Exception as error:  # of the user's code, or of torch in it
+        raise ValueError(
+            f"{owner}: augment must take a batch of shape (n, {', '.join(map(str, event))}) and give one of the same "
+            f"shape; with two samples it raised {type(error).__name__}: {error}"
+        ) from error
 
 
 class Checked:

@@ -233,7 +233,7 @@ def test_a_search_over_centroids_and_module_parameters(partly):
         (
             {"layers": ["nowhere", "4"]},
             [0, 1],
-            r"layers must be different submodules .* It has \['0', '1', '2', '3', '4'",
+            r"layers must be different submodules .* of which \['nowhere'\] are none. It has \['0', '1', '2', '3', '4'",
         ),
         ({"layers": ["4", "4"]}, [0, 1], r"got \['4', '4'\]"),
         ({"layers": "4"}, [0, 1], "layers must be None or a list of names"),
@@ -256,7 +256,16 @@ def test_a_search_over_centroids_and_module_parameters(partly):
             [0, 1],
             r"logits of shape \(n, 2\), got \(2, 7\)",
         ),
-        ({"module_params": {"hidden_units": ()}}, [0, 1], r"failed with .*: hidden_units must be integers >= 1"),
+        (
+            {"module_params": {"hidden_units": ()}},
+            [0, 1],
+            r"failed, called with .*: hidden_units must be a tuple of int",
+        ),
+        (
+            {"module_params": {"hidden_units": 64}},
+            [0, 1],
+            r"called with \(\(6,\), 2, hidden_units=64\): hidden_units must",
+        ),
         ({"n_centroids": [3, 4]}, [0, 1], r"one for each of the 1 layers \['4'\], got \[3, 4\]"),
         ({"n_centroids": 0}, [0, 1], "n_centroids must be an integer >= 1 or"),
         ({"beta_max": -1.0}, [0, 1], "beta_max must be a finite number >= 0.0, got -1.0"),

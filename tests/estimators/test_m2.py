@@ -177,6 +177,7 @@ def test_classes_that_get_nothing_are_told_of(partly):
         ({"class_prior": [0.5, 0.5]}, [0, 1, 2], r"3 positive probabilities that sum to 1, .* got \[0.5, 0.5\]"),
         ({"class_prior": [0.5, 0.5, 0.5]}, [0, 1, 2], r"sum 1.5"),
         ({"class_prior": [1.0, 0.5, -0.5]}, [0, 1, 2], "positive"),
+        ({"class_prior": ["a", "b", "c"]}, [0, 1, 2], "positive"),
         ({"alpha": -1.0}, [0, 1], "alpha must be a finite number >= 0.0, got -1.0"),
         ({"marginalization": "sampled"}, [0, 1], "'exact', 'truncated', got 'sampled'"),
     ],

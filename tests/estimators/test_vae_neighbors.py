@@ -41,10 +41,14 @@ def test_its_weight_is_that_of_the_contrast_in_the_loss(images):
 
 
 def test_without_attraction_there_are_neither_neighbors_nor_views(images):
-    def never(x):
-        raise AssertionError
+    sizes = []
 
-    assert "contrast" not in fitted(images, augment=never).history_[-1]
+    def same(x):
+        sizes.append(len(x))
+        return x
+
+    assert "contrast" not in fitted(images, augment=same).history_[-1]
+    assert sizes == [2]  # it is tried
 
 
 def test_augment_makes_the_views(images):
@@ -55,8 +59,7 @@ def test_augment_makes_the_views(images):
         return x.flip(-1)
 
     fitted(images, attraction=1.0, augment=mirrored, max_epochs=1)
-    assert set(seen) == {(50, 1, 8, 8)}
-    assert len(seen) == 2 * 4  # rows and neighbors, in four batches
+    assert seen == [(2, 1, 8, 8)] + [(50, 1, 8, 8)] * 2 * 4  # tried first; rows and neighbors, in four batches
 
 
 def test_a_function_makes_the_views_of_a_table_too(blobs):
@@ -100,5 +103,7 @@ def test_wrong_values_are_named(images, wrong):
 
 
 def test_views_must_have_the_shape_of_the_images(images):
-    with pytest.raises(ValueError, match="augment must return a tensor of the shape of its input"):
+    with pytest.raises(
+        ValueError, match=r"augment must take a batch of shape \(n, 1, 8, 8\) .* two samples it raised ValueError"
+    ):
         fitted(images, attraction=1.0, augment=lambda x: x[..., :4])

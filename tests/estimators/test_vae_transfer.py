@@ -151,7 +151,9 @@ def test_an_encoder_that_cannot_be_cut_gives_its_latents(partly):
     X, y, _ = partly
     for settings in ({"encoder": Own}, {"hidden_units": ()}):
         assert small(max_epochs=1, **settings).fit(X, y).net_.module_.model.feature_shape == (4,)
-        with pytest.raises(ValueError, match=r"cut must leave at least one of the [01] layers .* got 'hidden'"):
+        with pytest.raises(
+            ValueError, match=r"cut must be 'latent' for an encoder that is no nn.Sequential .* got 'hidden'"
+        ):
             small(cut="hidden", **settings).fit(X, y)
 
 

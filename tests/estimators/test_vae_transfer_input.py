@@ -27,8 +27,11 @@ def broken(feature_shape, n_classes):
     [
         ({"cut": 0}, r"cut must be one of 'auto', 'hidden', 'latent' or an integer >= 1, got 0"),
         ({"cut": "middle"}, "cut must be one of"),
-        ({"cut": 4}, r"cut must leave at least one of the 4 layers with weights .* got 4.*Use cut=\"latent\""),
-        ({"head": "dense"}, "head must be one of 'feedforward', 'convolutional' or a module factory, got 'dense'"),
+        ({"cut": 4}, r"cut must be 'latent', or keep from 1 to 3 of the 4 layers with weights .* got 4"),
+        (
+            {"head": "dense"},
+            r"head must be one of 'feedforward', 'convolutional' or a module factory \(no module\), got 'dense'",
+        ),
         ({"head": nn.Linear(32, 10)}, "head must be one of .* or a module factory"),
         ({"head": "convolutional", "cut": "hidden"}, r"needs maps .* but cut='hidden' gives features of shape \(32,\)"),
         ({"head": lambda shape, n: nn.Linear(31, n)}, r"gives the shape \(32,\); it raised RuntimeError"),
@@ -76,6 +79,11 @@ def test_a_vae_of_other_features_is_refused(blobs):
         small(vae=vae).fit(*blobs)
     with pytest.raises(ValueError, match=r"needs values in \[0, 1\], got values from 0 to 16"):
         small(vae=vae).fit(DIGITS.data[:300], LABELS)
+    of_images = VariationalAutoencoder(encoder="conv2", hidden_units=(8,), max_epochs=1, random_state=0).fit(IMAGES)
+    with pytest.raises(
+        ValueError, match=r"the shape of those in X, got one fitted on \(1, 8, 8\), and X with \(1, 4, 16"
+    ):
+        small(vae=of_images).fit(IMAGES.reshape(-1, 4, 16), LABELS)
     frame = pd.DataFrame(blobs[0], columns=list("abcde"))
     of_table = VariationalAutoencoder(max_epochs=1).fit(frame)
     with pytest.raises(ValueError, match=r"in their order, got one fitted on \['a', .* and X with \['e'"):

@@ -1,0 +1,62 @@
+"""What every estimator asks of images and of an encoder of one's own."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+from sklvae import (
+    CentroidRegularizedClassifier,
+    ClusterLabelVAEClassifier,
+    GMDGMClassifier,
+    M2Classifier,
+    VAETransferClassifier,
+    VariationalAutoencoder,
+)
+
+LATENT = [VariationalAutoencoder, VAETransferClassifier, M2Classifier, GMDGMClassifier]
+
+
+def quick(kind, **parameters):
+    network = {} if kind is CentroidRegularizedClassifier else {"hidden_units": (8,)}
+    return kind(**{"max_epochs": 1, "random_state": 0, **network, **parameters})
+
+
+@pytest.mark.parametrize("kind", LATENT)
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (lambda shape, n: nn.Linear(64, n + 1), r"; it gave shape \(2, .*\) for 2 samples"),
+        (lambda shape, n: nn.Linear(63, n), "; it raised RuntimeError"),
+        (lambda shape, n: None, "; it raised AttributeError"),
+        (lambda shape: nn.Linear(64, 8), "; it raised TypeError: .* takes 1 positional argument"),
+    ],
+)
+def test_an_encoder_that_does_not_fit_is_refused(kind, encoder, message, digits):
+    wanted = (
+        rf"{kind.__name__}: encoder must be a factory f\(event_shape, n_outputs\) of a module that gives .* \(64,\)"
+    )
+    with pytest.raises(ValueError, match=wanted + message):
+        quick(kind, encoder=encoder).fit(*digits)
+
+
+@pytest.mark.parametrize("kind", LATENT)
+def test_a_module_is_no_factory(kind, digits):
+    with pytest.raises(ValueError, match=r"encoder must be .* a module factory \(no module\)"):
+        quick(kind, encoder=nn.Linear(64, 8)).fit(*digits)
+
+
+@pytest.mark.parametrize(
+    "kind", [*LATENT, CentroidRegularizedClassifier, ClusterLabelVAEClassifier], ids=lambda kind: kind.__name__
+)
+@pytest.mark.filterwarnings("ignore:GMDGMClassifier|M2Classifier")  # after one epoch
+def test_images_of_another_shape_are_refused_and_flat_rows_are_not(kind, digits):
+    X, y = digits
+    more = {"n_clusters": 2, "n_rounds": 1} if kind is ClusterLabelVAEClassifier else {}
+    model = quick(kind, **more).fit(X.reshape(-1, 8, 8), y)
+    with pytest.raises(ValueError, match=r"images must have the shape \(1, 8, 8\) .* got \(1, 4, 16\)"):
+        model.transform(X.reshape(-1, 4, 16))
+    np.testing.assert_array_equal(model.transform(X), model.transform(X.reshape(-1, 1, 8, 8)))
+    with pytest.raises(
+        ValueError, match=r"X must be a table \(n, features\), or images .* got shape \(200, 1, 1, 8, 8\)"
+    ):
+        model.fit(X.reshape(-1, 1, 1, 8, 8), y)
