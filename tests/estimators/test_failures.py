@@ -144,5 +144,5 @@ def test_samples_are_counted_in_whole_positive_numbers(n_samples, blobs):
     vae = VariationalAutoencoder(max_epochs=1, random_state=0).fit(blobs[0])
     with pytest.raises(ValueError, match="n_samples, an integer >= 1, got"):
         vae.sample(n_samples)
-    with pytest.raises(ValueError, match="knows no classes"):
+    with pytest.raises(ValueError, match="is the same for all classes"):
         vae.sample(1, label=0)
