@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from ..labeling import Answer, Oracle, find_clusters
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
-from ..training import choose_augment
+from ..training import Options, choose_augment
 from ._base import LatentEstimator
 from ._classifier import LatentClassifier
 from ._constraints import Constraint, at_least, augment_like, instance_of, labels_like, none, one_of
@@ -256,9 +257,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
 
     _for_images: ClassVar = "conv3"
 
-    @property
-    def _anneal(self) -> bool:  # type: ignore[override]
-        return self.propagation == "graph" and choose_augment(self.augment, self._event) is not None
+    def _options(self) -> Options:
+        views = self.propagation == "graph" and choose_augment(self.augment, self._event) is not None
+        return replace(super()._options(), anneal=views)
 
     @property
     def _model(self) -> VAE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -12,7 +13,7 @@ from torch import nn
 
 from ..nn import VAE
 from ..objectives import beta_vae_loss, neighbor_vae_loss
-from ..training import Rows, WithNeighbors, choose_augment
+from ..training import Options, Rows, WithNeighbors, choose_augment
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._constraints import Constraint, at_least, augment_like
 from ._input import inputs_graph
@@ -159,10 +160,6 @@ class VariationalAutoencoder(LatentEstimator):
         self.warm_start = warm_start
 
     @property
-    def _anneal(self) -> bool:  # type: ignore[override]
-        return self.attraction > 0
-
-    @property
     def _model(self) -> VAE:
         vae: VAE = self.net_.module_.model
         return vae
@@ -202,6 +199,9 @@ class VariationalAutoencoder(LatentEstimator):
         net = self._train(vae, objective, data, max_epochs=epochs, rng=rng, phase="pretrain")
         warn_if_interrupted(net, epochs)
         return self
+
+    def _options(self) -> Options:
+        return replace(super()._options(), anneal=self.attraction > 0)
 
     def score(self, X: ArrayLike, y: None = None) -> float:
         """Mean ELBO per sample, in nats; higher is better."""

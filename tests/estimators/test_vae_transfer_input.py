@@ -9,13 +9,12 @@ from torch import nn
 from sklvae import VAETransferClassifier, VariationalAutoencoder
 
 DIGITS = load_digits()
-IMAGES, TRUTH = (DIGITS.images[:300] * 15).astype(np.uint8), DIGITS.target[:300]
-LABELS = np.where(np.arange(300) < 60, TRUTH, -1)
+IMAGES = (DIGITS.images[:300] * 15).astype(np.uint8)
+LABELS = np.where(np.arange(300) < 60, DIGITS.target[:300], -1)
 
 
 def small(**parameters):
-    defaults = {"n_latent": 4, "hidden_units": (32,), "max_epochs": 25, "batch_size": 32}
-    return VAETransferClassifier(**{**defaults, "random_state": 0, **parameters})
+    return VAETransferClassifier(**{"hidden_units": (32,), "max_epochs": 1, "random_state": 0, **parameters})
 
 
 def broken(feature_shape, n_classes):

@@ -197,7 +197,7 @@ class Person:
             before = self.look()
             self.driver.switch_to.active_element.send_keys(key)
             if key != "n":
-                self.until(lambda: self.look() != before, f"an effect of the key {key!r}")  # noqa: B023
+                self.until(lambda before=before: self.look() != before, f"an effect of the key {key!r}")
 
     def look(self):
         """What changes with every answer and every level of confidence."""
