@@ -4,15 +4,17 @@
     python benchmarks/active_learning.py --table
 
 Each fit adds a line of JSON to benchmarks/results/active_learning.jsonl as it ends; a fit that is there already is not
-repeated. `--table` prints what is there, `--selections` the classes of the questions of `three-...`.
+repeated. `--table` prints what is there, `--selections` the classes of the questions of `three-...`, `--validate`
+prints the accuracy on validation images instead and keeps nothing.
 
-All use 55,000 training images; the 5,000 after them are the slides' validation set and are left out. The test accuracy
-after each round is recorded, and how many images of each class the round asked about.
+All use 55,000 training images; the 5,000 after them are the slides' validation set, on which network, views and epochs
+were chosen. The test accuracy after each round is recorded, and how many images of each class the round asked about.
 
 `table-...`: 1000 random labels, then 1000 a round up to 8000. `three-...`: 500 labels in pullover, coat and sneaker,
-then 64 a round up to 1396. `fifty-...`: no label, 10 questions a round up to 50. What follows is the acquisition on an
-`M2Classifier`; `supervised` is a dense network on the same random labels alone. `vaal`, `discriminator` (no adversarial
-term) and `refit` are `VAALClassifier` with a VAE, and with `-m2` behind it with M2.
+then 64 a round up to 1396. `fifty-...`: 50 labels, chosen at once by what the data alone say. What follows is the
+acquisition. The classifier is `M2Classifier`, with a convolutional q(y|x) where it learns on from round to round;
+`supervised` is that q(y|x) alone, on the same random labels. `vaal`, `discriminator` (no adversarial term) and
+`refit` are `VAALClassifier` with a VAE, and with `-m2` behind it with M2.
 """
 
 import argparse
@@ -21,19 +23,24 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from records import keep, mean_and_spread, read
 from sklearn.decomposition import PCA
-from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from skorch import NeuralNetClassifier
+from skorch.callbacks import LRScheduler
+from torch import nn
+from torch.nn import functional as F
 
 from sklvae import ActiveLearningClassifier, M2Classifier, VAALClassifier
 from sklvae.datasets import load_fashion_mnist
+from sklvae.nn import mlp_encoder
 
 RESULTS = Path(__file__).parent / "results" / "active_learning.jsonl"
-N_TRAIN = 55_000
+N_TRAIN, N_CLASSES = 55_000, 10
 THREE = (2, 4, 7)
-NAMED = (
+ACQUISITIONS = (
     "random",
     "least_confident",
     "entropy",
@@ -45,6 +52,9 @@ NAMED = (
     "farthest_per_class",
     "distant_least_confident",
 )
+OF_INPUTS = ("typiclust", "coreset")
+"""Acquisitions that compare principal components; the others compare latents."""
+
 VAAL = {
     "vaal": {},
     "vaal-m2": {"latent": "m2"},
@@ -55,31 +65,89 @@ VAAL = {
 }
 
 
-def as_fractions(X):
-    return np.asarray(X, dtype=np.float32).reshape(len(X), -1) / 255
+def convolutions(event, n_outputs):
+    """Three convolutions, each with a normalization of the batch and pooling; then two dense layers."""
+    layers, n_inputs = [], event[0]
+    for n in (16, 32, 64):
+        layers += [nn.Conv2d(n_inputs, n, 3, padding=1), nn.BatchNorm2d(n), nn.ReLU(), nn.MaxPool2d(2)]
+        n_inputs = n
+    side = event[1] // 8
+    layers += [nn.Flatten(), nn.Linear(64 * side * side, 256), nn.ReLU(), nn.Dropout(0.3), nn.Linear(256, n_outputs)]
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
-def learner(name, seed, **rounds):
+def encoder(event, n_outputs):
+    """Convolutions for q(y|x) of the ten classes, a dense layer for what q(z|x,y) sees."""
+    return convolutions(event, n_outputs) if n_outputs == N_CLASSES else mlp_encoder(event, (256,), n_outputs)
+
+
+def views(x):
+    """Mirror half of the images, move each by up to two pixels, and blank a square of nine pixels."""
+    n, _, height, width = x.shape
+    x = torch.where(torch.rand(n, 1, 1, 1) < 0.5, x.flip(-1), x)
+    down, right = torch.randint(0, 5, (2, n, 1, 1))
+    rows, columns = torch.arange(height).view(1, -1, 1), torch.arange(width)
+    x = F.pad(x, (2, 2, 2, 2))[torch.arange(n).view(-1, 1, 1), 0, down + rows, right + columns][:, None]
+    y_center, x_center = torch.randint(0, height, (n, 1, 1, 1)), torch.randint(0, width, (n, 1, 1, 1))
+    blank = ((rows.view(1, 1, -1, 1) - y_center).abs() < 5) & ((columns - x_center).abs() < 5)
+    return x.masked_fill(blank, 0.0)
+
+
+class Seen(nn.Module):
+    """The convolutions, which see views of images in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = convolutions((1, 28, 28), N_CLASSES)
+
+    def forward(self, x):
+        return self.network(views(x) if self.training else x)
+
+
+def supervised():
+    """`Seen`, trained on labeled rows alone, anew in each round."""
+    network = NeuralNetClassifier(
+        Seen,
+        criterion=nn.CrossEntropyLoss,
+        classes=list(range(N_CLASSES)),
+        optimizer=torch.optim.AdamW,
+        lr=2e-3,
+        batch_size=64,
+        max_epochs=50,
+        train_split=None,
+        callbacks=[LRScheduler("CosineAnnealingLR", T_max=50)],
+        verbose=0,
+    )
+    return make_pipeline(FunctionTransformer(as_events), network)
+
+
+def as_events(X):
+    return np.asarray(X, dtype=np.float32)[:, None] / 255
+
+
+def learner(task, name, seed):
     """The acquisition, and the classifier that it is for."""
-    if name == "supervised":
-        network = MLPClassifier((500, 500), early_stopping=False, max_iter=60)
-        return ActiveLearningClassifier(
-            make_pipeline(FunctionTransformer(as_fractions), network),
-            acquisition="random",
-            initial="random",
-            random_state=seed,
-            **rounds,
-        )
+    rounds = {**ROUNDS[task], "random_state": seed}
+    if name.startswith("supervised"):
+        return ActiveLearningClassifier(supervised(), acquisition=name.removeprefix("supervised-"), **rounds)
+    if task == "fifty":
+        return ActiveLearningClassifier(M2Classifier(augment=views), initial=name, **rounds)
+    shared = {
+        "augment": views,
+        "hidden_units": (256,),
+        "batch_size": 64,
+        "max_epochs": EPOCHS[task],
+        "classes": range(N_CLASSES),
+    }
     if name in VAAL:
+        latent = {"encoder": encoder if name.endswith("m2") else convolutions, **VAAL[name]}
         acquisition = "discriminative" if name.startswith("refit") else "discriminator"
         return ActiveLearningClassifier(
-            VAALClassifier(**VAAL[name]), acquisition=acquisition, random_state=seed, **rounds
+            VAALClassifier(**latent, **shared), acquisition=acquisition, warm_start=True, **rounds
         )
-    initial = "random" if name == "random" else "typiclust"
-    embedding = PCA(50) if name == "typiclust" else None
-    return ActiveLearningClassifier(
-        M2Classifier(), acquisition=name, initial=initial, embedding=embedding, random_state=seed, **rounds
-    )
+    m2 = M2Classifier(encoder=encoder, start=None, marginalization="truncated", **shared)
+    embedding = PCA(50) if name in OF_INPUTS else None
+    return ActiveLearningClassifier(m2, acquisition=name, embedding=embedding, warm_start=True, **rounds)
 
 
 def known_at_start(task, y, seed):
@@ -98,26 +166,29 @@ def known_at_start(task, y, seed):
 ROUNDS = {
     "table": {"batch_size": 1000, "n_rounds": 7},
     "three": {"batch_size": 64, "n_rounds": 14},
-    "fifty": {"batch_size": 10, "n_rounds": 5},
+    "fifty": {"batch_size": 50, "n_rounds": 1},
 }
+EPOCHS = {"table": 3, "three": 1}
+"""Epochs of a round: a fit goes on from the round before."""
 
 
-def run(task, name, seed):
+def run(task, name, seed, *, validate=False):
     data = load_fashion_mnist()
     X, y = data.x_train[:N_TRAIN], data.y_train[:N_TRAIN].astype(int)
-    X_test, y_test = data.x_test, data.y_test.astype(int)
-    model, known = learner(name, seed, **ROUNDS[task]), known_at_start(task, y, seed)
+    test = (data.x_train[N_TRAIN:], data.y_train[N_TRAIN:]) if validate else (data.x_test, data.y_test)
+    torch.manual_seed(seed)  # for what takes no seed, the supervised network
+    model, known = learner(task, name, seed), known_at_start(task, y, seed)
     n_labels, accuracy, selections = [], [], []
 
     def score():
         n_labels.append(int(model.n_queries_ + (0 if known is None else np.sum(known >= 0))))
-        accuracy.append(float(model.score(X_test, y_test)))
+        accuracy.append(float(model.score(*test)))
 
     def oracle(queries):
         if hasattr(model, "estimator_"):
             score()
         labels = y[[query.index for query in queries]]
-        selections.append(np.bincount(labels, minlength=10).tolist())
+        selections.append(np.bincount(labels, minlength=N_CLASSES).tolist())
         return labels
 
     start = time.perf_counter()
@@ -127,9 +198,12 @@ def run(task, name, seed):
     return {"n_labels": n_labels, "accuracy": accuracy, "selections": selections, "seconds": seconds}
 
 
-CONFIGURATIONS = {
-    f"{task}-{name}": partial(run, task, name) for task in ROUNDS for name in (*NAMED, *VAAL, "supervised")
+NAMES = {
+    "table": (*ACQUISITIONS, *VAAL, "supervised-random", "supervised-margin"),
+    "three": (*ACQUISITIONS, *VAAL, "supervised-random", "supervised-margin"),
+    "fifty": ("random", "typiclust", "coreset", "probcover", "medoids"),
 }
+CONFIGURATIONS = {f"{task}-{name}": partial(run, task, name) for task, names in NAMES.items() for name in names}
 
 
 def table():
@@ -168,9 +242,13 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[5], help="how many, or from which to which")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--selections", action="store_true")
+    parser.add_argument("--validate", action="store_true")
     arguments = parser.parse_args()
     for name in arguments.configurations:
         for seed in range(*arguments.seeds):
+            if arguments.validate:
+                print(name, seed, CONFIGURATIONS[name](seed, validate=True), flush=True)
+                continue
             if any((record["configuration"], record["seed"]) == (name, seed) for record in read(RESULTS)):
                 continue
             record = {"configuration": name, "seed": seed, **CONFIGURATIONS[name](seed)}

@@ -166,8 +166,8 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         self.history_: list[dict[str, Any]] = []
         return None
 
-    def _augmentation(self) -> Augment | None:
-        return choose_augment(self.augment, self._event)
+    def _augmentation(self, rows: NDArray[Any]) -> Augment | None:
+        return choose_augment(self.augment, self._event, rows)
 
     def _slot_probabilities(self, rows: NDArray[Any]) -> NDArray[Any]:
         """q(y|x) of checked rows, (n, n_slots)."""
@@ -234,7 +234,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
 
     def _teach(self, model: ClassVAE, rows: NDArray[Any], codes: NDArray[np.int64], rng: np.random.RandomState) -> None:
         """Start with rows in the classes `codes`, -1 for none."""
-        loss = partial(started_loss, beta=self.beta, alpha=self.alpha, augment=self._augmentation())
+        loss = partial(started_loss, beta=self.beta, alpha=self.alpha, augment=self._augmentation(rows))
         self._train_phase(model, "start", loss, Rows(rows, self._event, **started_in(codes)), rng)
 
     def _train_bounds(
@@ -246,7 +246,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         **started: NDArray[Any],
     ) -> None:
         """Train on Equation 2; rows may be held to the classes that they started in."""
-        n_exact, augment = N_EXACT[self.marginalization], self._augmentation()
+        n_exact, augment = N_EXACT[self.marginalization], self._augmentation(rows)
         loss = partial(m2_loss, beta=self.beta, alpha=self.alpha, n_exact=n_exact, augment=augment)
         self._train_phase(model, "train", loss, WithLabeled(rows, self._event, codes, **started), rng)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..labeling import Answer, Oracle, find_clusters
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
-from ..training import Options, choose_augment
+from ..training import Options, sees_views
 from ._base import LatentEstimator
 from ._classifier import LatentClassifier
 from ._constraints import Constraint, at_least, augment_like, instance_of, labels_like, none, one_of
@@ -258,7 +258,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     _for_images: ClassVar = "conv3"
 
     def _options(self) -> Options:
-        views = self.propagation == "graph" and choose_augment(self.augment, self._event) is not None
+        views = self.propagation == "graph" and sees_views(self.augment, self._event)
         return replace(super()._options(), anneal=views)
 
     @property

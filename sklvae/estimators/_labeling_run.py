@@ -84,7 +84,7 @@ class LabelingRun(Run):
         self.model: ClassifiedVAE | None = None
         self.number, self.spread = 0, Spread.nothing(len(rows))
         self.event = estimator._event
-        self.augment = choose_augment(estimator.augment, self.event) if estimator.propagation == "graph" else None
+        self.augment = choose_augment(estimator.augment, self.event, rows) if estimator.propagation == "graph" else None
         self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
         self._see(None)
 

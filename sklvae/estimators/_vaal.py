@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
 from ..labeling import Answer, Oracle, QueryBatch
@@ -267,7 +267,7 @@ class VAALClassifier(OracleDriven, DiscriminatedClassifier):
         unlabeled = (~labeled * len(rows) / max(int(np.sum(~labeled)), 1)).astype(np.float32)
         columns = {"unlabeled": unlabeled} if self.discriminator == "joint" else {}
         data = WithLabeled(rows, self._event, codes, **columns)
-        self._train_phase(network, "train", self._objective(), data, rng)
+        self._train_phase(network, "train", self._objective(rows), data, rng)
         self.classes_ = classes
         probability = in_blocks(self._own_model(network), self._classify(), rows, self._event)
         self.labels_, self.label_confidence_ = labels_and_confidence(classes, codes, probability)
@@ -309,10 +309,10 @@ class VAALClassifier(OracleDriven, DiscriminatedClassifier):
     def _no_labels(self) -> ValueError:
         return ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
 
-    def _objective(self) -> Any:
+    def _objective(self, rows: NDArray[Any]) -> Any:
         """The loss of the model alone, or of both."""
         loss: Any = {"vae": classified_loss, "m2": m2_loss}[self.latent]
-        augment = choose_augment(self.augment, self._event)
+        augment = choose_augment(self.augment, self._event, rows)
         own_loss = partial(loss, beta=self.beta, alpha=self.alpha, augment=augment)
         if self.discriminator == "refit":
             return own_loss

@@ -193,7 +193,7 @@ class VariationalAutoencoder(LatentEstimator):
         objective: Any = partial(beta_vae_loss, beta=self.beta)
         data = Rows(rows, self._event)
         if self.attraction:
-            augment = choose_augment(self.augment, self._event) or nn.Identity()
+            augment = choose_augment(self.augment, self._event, rows) or nn.Identity()
             objective = partial(neighbor_vae_loss, beta=self.beta, attraction=self.attraction, augment=augment)
             data = WithNeighbors(rows, self._event, inputs_graph(rows, self._event) ** 0.25)
         net = self._train(vae, objective, data, max_epochs=epochs, rng=rng, phase="pretrain")

@@ -1,6 +1,6 @@
 """The only place that imports skorch: batches, seeding, devices, precision and the training loop."""
 
-from ._augment import Augment, choose_augment, small_affine, try_augment
+from ._augment import Augment, affine_strength, choose_augment, sees_views, small_affine, try_augment
 from ._data import Rows, SomeRows, WithLabeled, WithNeighbors
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
@@ -18,6 +18,7 @@ __all__ = [
     "SomeRows",
     "WithLabeled",
     "WithNeighbors",
+    "affine_strength",
     "choose_augment",
     "choose_device",
     "choose_precision",
@@ -26,6 +27,7 @@ __all__ = [
     "make_net",
     "no_objective",
     "seeded",
+    "sees_views",
     "small_affine",
     "train",
     "try_augment",

@@ -1,10 +1,15 @@
+import os
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
-from sklvae.training import choose_augment, seeded, small_affine
+from sklvae.datasets import load_fashion_mnist, load_mnist
+from sklvae.training import _augment as augment_module
+from sklvae.training import affine_strength, choose_augment, seeded, sees_views, small_affine
 
 CPU = torch.device("cpu")
 
@@ -64,10 +69,62 @@ def test_views_come_from_the_seed_alone():
     assert not torch.allclose(views(x, seed=1), views(x, seed=2))
 
 
+def test_strength_and_shift_say_how_far(monkeypatch):
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with seeded(0, CPU):
+        as_it_was = small_affine(x, 0.0, shift=0.0)
+    torch.testing.assert_close(as_it_was, x)
+    with seeded(0, CPU):
+        half = small_affine(x, 0.5)
+    for name in ("TURN", "SCALE", "SHEAR"):
+        monkeypatch.setattr(augment_module, name, getattr(augment_module, name) / 2)
+    torch.testing.assert_close(half, views(x))
+
+
+def bars(angles):
+    """Thick bars through the middle of 16 x 16 pixels, (n, 256)."""
+    place = np.linspace(-1, 1, 16)
+    across = place[:, None] * np.cos(angles)[:, None, None] - place * np.sin(angles)[:, None, None]
+    return np.exp(-30 * across**2).reshape(len(angles), -1).astype(np.float32)
+
+
+def test_images_of_every_angle_are_turned_further_than_upright_ones():
+    rng = np.random.default_rng(0)
+    upright, every = (affine_strength(bars(rng.uniform(-a, a, 60)), (1, 16, 16)) for a in (0.05, np.pi / 2))
+    assert upright < every
+
+
+def test_the_strength_does_not_depend_on_the_units():
+    x = load_digits().data
+    strength = affine_strength((x / 16).astype(np.float32), (1, 8, 8))
+    assert affine_strength((x * 15).astype(np.uint8), (1, 8, 8)) == strength
+    assert affine_strength((x * 1000).astype(np.float32), (1, 8, 8)) == strength
+
+
+@pytest.mark.skipif("SKLVAE_DATA" not in os.environ, reason="SKLVAE_DATA names no folder with mnist.npz")
+def test_handwriting_is_turned_further_than_clothes():
+    loads = load_mnist, load_fashion_mnist
+    strengths = [affine_strength(load().x_train.reshape(-1, 784), (1, 28, 28)) for load in loads]
+    assert strengths[0] == 1.0
+    assert strengths[1] in (0.35, 0.5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_images_have_a_strength_too(n):
+    rows = np.random.default_rng(0).random((n, 64), dtype=np.float32)
+    assert affine_strength(rows, (1, 8, 8)) in (
+        0.0,
+        *augment_module.STRENGTHS,
+    )
+
+
 def test_auto_is_for_images_only():
-    assert choose_augment("auto", (1, 8, 8)) is small_affine
-    assert choose_augment("auto", (64,)) is None
-    assert choose_augment(None, (1, 8, 8)) is None
+    rows = np.zeros((4, 64), dtype=np.float32)  # as they are wherever they are moved
+    assert choose_augment("auto", (1, 8, 8), rows).keywords == {"strength": 1.0}
+    assert choose_augment("auto", (64,), rows) is None
+    assert choose_augment(None, (1, 8, 8), rows) is None
+    asked = [("auto", (1, 8, 8)), ("auto", (64,)), (None, (1, 8, 8)), (torch.neg, (64,))]
+    assert [sees_views(*each) for each in asked] == [True, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +132,7 @@ def test_auto_is_for_images_only():
     [(lambda x: x[:1], r"got shape \(1, 4\)"), (lambda x: np.asarray(x), "got a ndarray")],
 )
 def test_a_function_of_another_shape_is_refused(wrong, came):
+    rows = np.zeros((2, 4), dtype=np.float32)
     with pytest.raises(ValueError, match=r"tensor of the shape of its input, \(2, 4\), " + came):
-        choose_augment(wrong, (4,))(torch.zeros(2, 4))
-    torch.testing.assert_close(choose_augment(torch.neg, (4,))(torch.ones(2, 4)), -torch.ones(2, 4))
+        choose_augment(wrong, (4,), rows)(torch.zeros(2, 4))
+    torch.testing.assert_close(choose_augment(torch.neg, (4,), rows)(torch.ones(2, 4)), -torch.ones(2, 4))
