@@ -38,6 +38,7 @@ from sklvae.datasets import load_fashion_mnist
 from sklvae.nn import mlp_encoder
 
 RESULTS = Path(__file__).parent / "results" / "active_learning.jsonl"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 N_TRAIN, N_CLASSES = 55_000, 10
 THREE = (2, 4, 7)
 ACQUISITIONS = (
@@ -227,6 +228,19 @@ def table():
             print(f"| {name} | {len(records)} | {' | '.join(cells)} | {min(seconds):.0f} to {max(seconds):.0f} |")
 
 
+def plot():
+    """Draw the learning curves of `table-...`."""
+    from sklvae.plotting import plot_learning_curves
+
+    curves = {}
+    for record in read(RESULTS):
+        task, name = record["configuration"].split("-", 1)
+        if task == "table":
+            curves.setdefault(name, []).append((record["n_labels"], record["accuracy"]))
+    axes = plot_learning_curves(curves, score="test accuracy")
+    axes.figure.savefig(IMAGES / "active_learning.png", dpi=100)
+
+
 def selections():
     """Print how many images of each class a round asked about, in the first seed."""
     for record in read(RESULTS):
@@ -242,6 +256,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[5], help="how many, or from which to which")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--selections", action="store_true")
+    parser.add_argument("--plot", action="store_true", help="learning curves, into docs/images")
     parser.add_argument("--validate", action="store_true")
     arguments = parser.parse_args()
     for name in arguments.configurations:
@@ -257,6 +272,8 @@ def main():
         table()
     if arguments.selections:
         selections()
+    if arguments.plot:
+        plot()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ SHIFT, SCALE, SHEAR = 0.1, 0.1, 0.15
 
 STRENGTHS = (1.0, 0.7, 0.5, 0.35, 0.25)
 N_MOVED, N_OTHERS, MOST_VALUES = 1000, 5000, 10_000_000
-TOLERANCE = 0.01
+TOLERANCE = 0.025
 """What is tried on how many images, among how many others (of so many values at most), and how much farther from these
 is no farther."""
 
@@ -95,7 +95,7 @@ def affine_strength(rows: NDArray[Any], event: Sequence[int]) -> float:
     >>> from sklearn.datasets import load_digits
     >>> from sklvae.training import affine_strength
     >>> affine_strength(load_digits().data.astype("float32") / 16, (1, 8, 8))
-    0.35
+    0.5
     """
     n_others = min(N_OTHERS, MOST_VALUES // rows.shape[1])
     order = np.random.RandomState(0).permutation(len(rows))[: N_MOVED + n_others]
