@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from ..nn import TransferNet
@@ -9,8 +11,10 @@ from ..nn import TransferNet
 __all__ = ["transfer_loss"]
 
 
-def transfer_loss(model: TransferNet, x: Tensor, code: Tensor) -> dict[str, Tensor]:
-    """-log p(y|x), the cross-entropy of labeled samples.
+def transfer_loss(
+    model: TransferNet, x: Tensor, code: Tensor, *, augment: Callable[[Tensor], Tensor] | None = None
+) -> dict[str, Tensor]:
+    """-log p(y|x'), the cross-entropy of labeled samples, for views x' of them in training.
 
     Parameters
     ----------
@@ -20,6 +24,8 @@ def transfer_loss(model: TransferNet, x: Tensor, code: Tensor) -> dict[str, Tens
         A batch.
     code : Tensor of shape (B,), int64
         Class codes.
+    augment : callable, optional
+        What makes x' of x in training mode; None is the identity.
 
     Returns
     -------
@@ -41,5 +47,5 @@ def transfer_loss(model: TransferNet, x: Tensor, code: Tensor) -> dict[str, Tens
     >>> {name: tuple(term.shape) for name, term in terms.items()}
     {'loss': (2,), 'missed': (2,)}
     """
-    label = model.classify(x)
+    label = model.classify(augment(x) if augment and model.training else x)
     return {"loss": -label.log_prob(code), "missed": (label.probs.argmax(dim=-1) != code).to(label.probs.dtype)}
