@@ -1,7 +1,6 @@
 """Transfer from a VAE: labels per class x head x frozen, fine-tuned or not pretrained at all.
 
     python benchmarks/vae_transfer.py mnist fashion [--seeds 5]
-    python benchmarks/vae_transfer.py fashion-views --labels 4 64 --heads feedforward --encoders scratch tuned
     python benchmarks/vae_transfer.py color
     python benchmarks/vae_transfer.py --table
 
@@ -12,7 +11,6 @@ nothing: settings are chosen with it.
 `mnist` and `fashion`: a VAE of the first 50,000 training images, one a seed, serves all fits of the seed. Each fit has
 the same 1, 2, 4, ..., 64 labeled images per class of its seed. `scratch` is the network that is fine-tuned, with the
 encoder's weights drawn anew. Accuracy and top-5 accuracy are of the 10,000 test images.
-`...-views`: the same where the labeled images are seen in views (``augment="auto"``), also by `scratch`.
 `color`: 3 x 96 x 96 images of colored bars, made on the fly, for shapes, memory and speed only.
 """
 
@@ -33,7 +31,7 @@ from sklvae import VAETransferClassifier, VariationalAutoencoder
 from sklvae.datasets import load_fashion_mnist, load_mnist
 
 RESULTS = Path(__file__).parent / "results" / "vae_transfer.jsonl"
-DATA = {"mnist": load_mnist, "fashion": load_fashion_mnist, "fashion-views": load_fashion_mnist}
+DATA = {"mnist": load_mnist, "fashion": load_fashion_mnist}
 LABELS = (1, 2, 4, 8, 16, 32, 64)
 HEADS = ("feedforward", "convolutional")
 ENCODERS = ("scratch", "frozen", "tuned")
@@ -80,18 +78,13 @@ def fits(name, seed, labels, heads, encoders, validation):
     for key in wanted:
         rows = chosen_rows(y, key["labels"], seed)
         encoder = key["encoder"]
-        images, known = X[rows], y[rows]
-        if name.endswith("views"):  # which are chosen by all images
-            images, known = X, np.full(len(y), -1)
-            known[rows] = y[rows]
         start = time.perf_counter()
         model = VAETransferClassifier(
             vae=scratch if encoder == "scratch" else vae,
             head=key["head"],
             freeze=encoder == "frozen",
-            augment="auto" if name.endswith("views") else None,
             random_state=seed,
-        ).fit(images, known)
+        ).fit(X[rows], y[rows])
         seconds = time.perf_counter() - start
         probability, truth = model.predict_proba(scored[0]), scored[1].astype(int)
         yield {
@@ -144,8 +137,7 @@ def print_rows(values, columns):
             found = [value for (_, *key), value in values.items() if tuple(key) == (n, *column)]
             cells.append(mean_and_spread(found))
             n_seeds = max(n_seeds, len(found))
-        if n_seeds:
-            print(f"| {n} | {' | '.join(cells)} | {n_seeds} |")
+        print(f"| {n} | {' | '.join(cells)} | {n_seeds} |")
 
 
 def table():

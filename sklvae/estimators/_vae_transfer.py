@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,10 +15,10 @@ from torch import Tensor, nn
 from .._labels import split_labels
 from ..nn import VAE, TransferNet
 from ..objectives import transfer_loss
-from ..training import Options, SomeRows, choose_augment, fresh_seed, in_blocks, seeded
+from ..training import Options, SomeRows, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._classifier import LatentClassifier, class_probabilities, labels_and_confidence
-from ._constraints import Constraint, at_least, augment_like, instance_of, module_factory, none, one_of
+from ._constraints import Constraint, at_least, instance_of, module_factory, none, one_of
 from ._persistence import shapes
 from ._transfer_parts import HEADS, Parts, check_vae
 from ._vae import VariationalAutoencoder
@@ -70,9 +69,6 @@ class VAETransferClassifier(LatentClassifier):
         fit, which has seen the labels.
     validation_fraction : float, default=0.2
         Share of the labels of each class that early stopping holds out, at least one.
-    augment : {"auto"}, callable or None, default=None
-        What the classifier sees instead of a labeled image, anew in each epoch, as in `M2Classifier`. None is the
-        paper's.
     n_latent : int, default=50
         Latent dimensions.
     beta : float, default=1.0
@@ -156,7 +152,6 @@ class VAETransferClassifier(LatentClassifier):
         "freeze": instance_of(bool, "a bool"),
         "encoder_lr": positive,
         "early_stopping": one_of("auto") | instance_of(bool, "a bool"),
-        "augment": augment_like,
         "validation_fraction": Constraint(
             lambda v: at_least(0.0, above=True).allows(v) and v < 1, "a number in (0, 1)"
         ),
@@ -176,7 +171,6 @@ class VAETransferClassifier(LatentClassifier):
         encoder_lr: float = 3e-4,
         early_stopping: str | bool = "auto",
         validation_fraction: float = 0.2,
-        augment: Any = None,
         n_latent: int = 50,
         beta: float = 1.0,
         likelihood: str = "auto",
@@ -201,7 +195,6 @@ class VAETransferClassifier(LatentClassifier):
         self.encoder_lr = encoder_lr
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
-        self.augment = augment
         self.n_latent = n_latent
         self.beta = beta
         self.likelihood = likelihood
@@ -285,8 +278,8 @@ class VAETransferClassifier(LatentClassifier):
                 SomeRows(rows, self._event, i, code=codes[i]) for i in (labeled[~held_out], labeled[held_out])
             )
             stopped = self._build_classifier(self._model, len(classes), seed)
-            epochs = self._best_epoch(stopped, self._objective(rows), taught, asked, epochs, rng)
-        net = self._train(model, self._objective(rows), known, max_epochs=epochs, rng=rng, phase="train")
+            epochs = self._best_epoch(stopped, taught, asked, epochs, rng)
+        net = self._train(model, transfer_loss, known, max_epochs=epochs, rng=rng, phase="train")
         warn_if_interrupted(net, epochs)
         self.classes_ = classes
         probability = in_blocks(model, class_probabilities, rows, self._event)
@@ -368,22 +361,13 @@ class VAETransferClassifier(LatentClassifier):
         return auto if self.max_epochs == "auto" else min(auto, int(self.max_epochs))
 
     def _best_epoch(
-        self,
-        model: TransferNet,
-        objective: Any,
-        known: SomeRows,
-        held_out: SomeRows,
-        epochs: int,
-        rng: np.random.RandomState,
+        self, model: TransferNet, known: SomeRows, held_out: SomeRows, epochs: int, rng: np.random.RandomState
     ) -> int:
         """The number of epochs after which the fewest of the labels held out are missed."""
         early = {"held_out": held_out, "monitor": "valid_missed", "patience": math.ceil(PATIENCE * epochs)}
-        net = self._train(model, objective, known, max_epochs=epochs, rng=rng, phase="stop", **early)
+        net = self._train(model, transfer_loss, known, max_epochs=epochs, rng=rng, phase="stop", **early)
         warn_if_interrupted(net, epochs)
         return 1 + int(np.argmin([record["valid_missed"] for record in net.completed] or [0.0]))
-
-    def _objective(self, rows: NDArray[Any]) -> Any:
-        return partial(transfer_loss, augment=choose_augment(self.augment, self._event, rows))
 
     def _options(self) -> Options:
         return replace(super()._options(), rates={"features": self.encoder_lr})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from ..nn import TransferNet
@@ -11,10 +9,8 @@ from ..nn import TransferNet
 __all__ = ["transfer_loss"]
 
 
-def transfer_loss(
-    model: TransferNet, x: Tensor, code: Tensor, *, augment: Callable[[Tensor], Tensor] | None = None
-) -> dict[str, Tensor]:
-    """-log p(y|x'), the cross-entropy of labeled samples, for views x' of them in training.
+def transfer_loss(model: TransferNet, x: Tensor, code: Tensor) -> dict[str, Tensor]:
+    """-log p(y|x), the cross-entropy of labeled samples.
 
     Parameters
     ----------
@@ -24,8 +20,6 @@ def transfer_loss(
         A batch.
     code : Tensor of shape (B,), int64
         Class codes.
-    augment : callable, optional
-        What makes x' of x in training mode; None is the identity.
 
     Returns
     -------
@@ -47,5 +41,5 @@ def transfer_loss(
     >>> {name: tuple(term.shape) for name, term in terms.items()}
     {'loss': (2,), 'missed': (2,)}
     """
-    label = model.classify(augment(x) if augment and model.training else x)
+    label = model.classify(x)
     return {"loss": -label.log_prob(code), "missed": (label.probs.argmax(dim=-1) != code).to(label.probs.dtype)}

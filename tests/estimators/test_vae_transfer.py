@@ -166,7 +166,6 @@ def test_an_encoder_that_cannot_be_cut_gives_its_latents(partly):
         ("freeze", True),
         ("encoder_lr", 1e-4),
         ("early_stopping", True),
-        ("augment", "auto"),
         ("n_latent", 5),
         ("beta", 9.0),
         ("likelihood", "gaussian"),
