@@ -11,10 +11,10 @@ All use 55,000 training images; the 5,000 after them are the slides' validation 
 were chosen. The test accuracy after each round is recorded, and how many images of each class the round asked about.
 
 `table-...`: 1000 random labels, then 1000 a round up to 8000. `three-...`: 500 labels in pullover, coat and sneaker,
-then 64 a round up to 1396. `fifty-...`: 50 labels, chosen at once by what the data alone say. What follows is the
+then 64 a round up to 1396. `fifty-...`: 50 labels, chosen at once, before there is a classifier. What follows is the
 acquisition. The classifier is `M2Classifier`, with a convolutional q(y|x) where it learns on from round to round;
-`supervised` is that q(y|x) alone, on the same random labels. `vaal`, `discriminator` (no adversarial term) and
-`refit` are `VAALClassifier` with a VAE, and with `-m2` behind it with M2.
+after `supervised-` it is that q(y|x) alone, trained anew on labeled rows, for 50 epochs. `vaal`, `discriminator` (no
+adversarial term) and `refit` are `VAALClassifier` with a VAE, and with `-m2` behind it with M2.
 """
 
 import argparse
@@ -78,18 +78,19 @@ def convolutions(event, n_outputs):
 
 
 def encoder(event, n_outputs):
-    """Convolutions for q(y|x) of the ten classes, a dense layer for what q(z|x,y) sees."""
+    """Convolutions for q(y|x), with an output for each of the ten classes, a dense layer for what q(z|x,y) sees."""
     return convolutions(event, n_outputs) if n_outputs == N_CLASSES else mlp_encoder(event, (256,), n_outputs)
 
 
 def views(x):
-    """Mirror half of the images, move each by up to two pixels, and blank a square of nine pixels."""
+    """Mirror half of the images, move each by up to two pixels, and blank a square of nine pixels a side."""
     n, _, height, width = x.shape
-    x = torch.where(torch.rand(n, 1, 1, 1) < 0.5, x.flip(-1), x)
-    down, right = torch.randint(0, 5, (2, n, 1, 1))
-    rows, columns = torch.arange(height).view(1, -1, 1), torch.arange(width)
-    x = F.pad(x, (2, 2, 2, 2))[torch.arange(n).view(-1, 1, 1), 0, down + rows, right + columns][:, None]
-    y_center, x_center = torch.randint(0, height, (n, 1, 1, 1)), torch.randint(0, width, (n, 1, 1, 1))
+    on = {"device": x.device}
+    x = torch.where(torch.rand(n, 1, 1, 1, **on) < 0.5, x.flip(-1), x)
+    down, right = torch.randint(0, 5, (2, n, 1, 1), **on)
+    rows, columns = torch.arange(height, **on).view(1, -1, 1), torch.arange(width, **on)
+    x = F.pad(x, (2, 2, 2, 2))[torch.arange(n, **on).view(-1, 1, 1), 0, down + rows, right + columns][:, None]
+    y_center, x_center = torch.randint(0, height, (n, 1, 1, 1), **on), torch.randint(0, width, (n, 1, 1, 1), **on)
     blank = ((rows.view(1, 1, -1, 1) - y_center).abs() < 5) & ((columns - x_center).abs() < 5)
     return x.masked_fill(blank, 0.0)
 
@@ -199,9 +200,10 @@ def run(task, name, seed, *, validate=False):
     return {"n_labels": n_labels, "accuracy": accuracy, "selections": selections, "seconds": seconds}
 
 
+IN_ROUNDS = (*ACQUISITIONS, *VAAL, "supervised-random", "supervised-margin")
 NAMES = {
-    "table": (*ACQUISITIONS, *VAAL, "supervised-random", "supervised-margin"),
-    "three": (*ACQUISITIONS, *VAAL, "supervised-random", "supervised-margin"),
+    "table": IN_ROUNDS,
+    "three": IN_ROUNDS,
     "fifty": ("random", "typiclust", "coreset", "probcover", "medoids"),
 }
 CONFIGURATIONS = {f"{task}-{name}": partial(run, task, name) for task, names in NAMES.items() for name in names}

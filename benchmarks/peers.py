@@ -21,7 +21,7 @@ from torch import nn
 from sklvae import ClusterLabelVAEClassifier, M2Classifier
 from sklvae.labeling import SimulatedOracle
 from sklvae.nn import conv_encoder, mlp_decoder, mlp_encoder
-from sklvae.training import small_affine
+from sklvae.training import choose_augment
 
 STEPS = 2000
 """Steps of the supervised networks."""
@@ -146,12 +146,12 @@ def by_clusters(X, y, X_test, budget, seed):
 class Seen(nn.Module):
     """The encoder of our defaults with a layer for the classes, which sees views of images in training."""
 
-    def __init__(self, event, n_classes):
+    def __init__(self, event, n_classes, augment):
         super().__init__()
-        self.network = conv_encoder(event, [500, 500], n_classes, channels=(32, 64, 128))
+        self.network, self.augment = conv_encoder(event, [500, 500], n_classes, channels=(32, 64, 128)), augment
 
     def forward(self, x):
-        return self.network(small_affine(x) if self.training else x)
+        return self.network(self.augment(x) if self.training else x)
 
 
 def as_events(X):
@@ -161,9 +161,10 @@ def as_events(X):
 
 def network_options(X, n_labels):
     """Options of skorch for about `STEPS` steps."""
-    batch_size = min(64, n_labels)
+    batch_size, event = min(64, n_labels), as_events(X[:1]).shape[1:]
     return {
-        "module__event": as_events(X[:1]).shape[1:],
+        "module__event": event,
+        "module__augment": choose_augment("auto", event, X.reshape(len(X), -1)),
         "optimizer": torch.optim.Adam,
         "lr": 1e-3,
         "batch_size": batch_size,

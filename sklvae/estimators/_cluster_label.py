@@ -75,9 +75,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         and all labels spread over a graph of neighbors among the inputs and in the latent space.
     augment : callable, "auto" or None, default="auto"
         Makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), that the network is taught to see as the same;
-        "auto" moves images a little, and turns, scales and shears them as far as they still lie among the others;
-        None teaches no views. In the rounds spread labels, known ones, and the network's own guesses where they
-        are sure are taught to views. For ``propagation="graph"``.
+        "auto" moves images a little, and turns, scales and shears them as far as they still lie among the others, as
+        in `M2Classifier`; None teaches no views. In the rounds spread labels, known ones, and the network's own
+        guesses where they are sure are taught to views. For ``propagation="graph"``.
     attraction : float, default=100.0
         Weight of the term that makes views of neighbors alike before the first question, per sample; where there are
         views.

@@ -58,9 +58,10 @@ class GMDGMClassifier(OracleDriven, ClassVAEClassifier):
         Weight of the KL, per sample.
     augment : {"auto"}, callable or None, default="auto"
         What q(y|x) sees instead of an image that it is taught the class of, anew every time, so that it learns what
-        does not matter: "auto" moves images a little, turns, scales and shears them as far as they still lie among
-        the others, and does nothing to a table; a callable takes a batch (B, channels, height, width) or
-        (B, n_features), float32, uint8 pixels as fractions of 255, and returns one of the same shape; None is nothing.
+        does not matter: "auto" moves images by up to a tenth of their size, turns (by 15 degrees at most), scales and
+        shears them (10 and 15%) as far as they still lie among the images of X, and does nothing to a table; a
+        callable takes a batch (B, channels, height, width) or (B, n_features), float32, uint8 pixels as fractions of
+        255, and returns one of the same shape; None is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="mlp"

@@ -42,9 +42,10 @@ class VariationalAutoencoder(LatentEstimator):
         MNIST better ones to classify, at the cost of reconstructions; on Fashion-MNIST it finds poorer neighbors. The
         learning rate falls to zero along a cosine then.
     augment : callable, "auto" or None, default="auto"
-        What makes the views that `attraction` draws together: "auto" moves images a little, turns, scales and
-        shears them as far as they still lie among the others, and does nothing to a table; a callable takes a batch
-        (B, channels, height, width) or (B, n_features), and returns one of the same shape; None is nothing.
+        What makes the views that `attraction` draws together: "auto" moves images by up to a tenth of
+        their size, turns (by 15 degrees at most), scales and shears them (10 and 15%) as far as they still lie among
+        the images of X, and does nothing to a table; a callable takes a batch (B, channels, height, width) or
+        (B, n_features), and returns one of the same shape; None is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         "auto" is Bernoulli for uint8 pixels and for data in [0, 1], otherwise a Gaussian whose variances
         are learned, over inputs that are standardized inside (each feature; images as a whole).

@@ -25,10 +25,13 @@ SHIFT, SCALE, SHEAR = 0.1, 0.1, 0.15
 """Most that an image is moved, as a share of its size; scaled and sheared, as a factor."""
 
 STRENGTHS = (1.0, 0.7, 0.5, 0.35, 0.25)
-N_MOVED, N_OTHERS, MOST_VALUES = 1000, 5000, 10_000_000
-TOLERANCE = 0.025
-"""What is tried on how many images, among how many others (of so many values at most), and how much farther from these
-is no farther."""
+"""What `affine_strength` tries."""
+
+N_MOVED, N_IMAGES, MOST_VALUES = 1000, 6000, 10_000_000
+"""Images that it moves, and images that it looks at, these among them; and of how many values these may be."""
+
+FARTHER = 1.1
+"""Factor by which moved images may lie farther from the others."""
 
 
 def small_affine(x: Tensor, strength: float = 1.0, *, shift: float = SHIFT) -> Tensor:
@@ -75,13 +78,14 @@ def small_affine(x: Tensor, strength: float = 1.0, *, shift: float = SHIFT) -> T
 def affine_strength(rows: NDArray[Any], event: Sequence[int]) -> float:
     """How far images can be turned, scaled and sheared and still lie among the others.
 
-    The largest of `STRENGTHS` at which half of some images lie, after that, no farther from the nearest other image
-    than before. Handwriting leans this way and that; clothes hang upright.
+    The largest of `STRENGTHS` at which half of some images lie at most a tenth farther from the nearest other image
+    than before. Handwriting leans this way and that; clothes hang upright. Among few images there is more room.
+    Before and after, images are moved by up to half a pixel, which blurs them alike.
 
     Parameters
     ----------
     rows : ndarray of shape (n, n_features)
-        Images; some of them are looked at.
+        Images, uint8 or float; thousands of them are looked at, copies of one as one.
     event : tuple of int
         (channels, height, width).
 
@@ -95,23 +99,24 @@ def affine_strength(rows: NDArray[Any], event: Sequence[int]) -> float:
     >>> from sklearn.datasets import load_digits
     >>> from sklvae.training import affine_strength
     >>> affine_strength(load_digits().data.astype("float32") / 16, (1, 8, 8))
-    0.5
+    0.7
     """
-    n_others = min(N_OTHERS, MOST_VALUES // rows.shape[1])
-    order = np.random.RandomState(0).permutation(len(rows))[: N_MOVED + n_others]
-    n_moved = min(N_MOVED, len(order) // 2)
+    n_images = min(N_IMAGES, max(3, MOST_VALUES // rows.shape[1]))
+    order = np.random.RandomState(0).permutation(len(rows))[:n_images]
+    order = np.array(list({rows[i].tobytes(): i for i in order}.values()))
+    n_moved = min(N_MOVED, -(-len(order) // 3))
     images, others = (to_batch(rows[np.sort(part)], event) for part in (order[:n_moved], order[n_moved:]))
+    if not len(others):
+        return 0.0
+    middle = others.mean(dim=0)  # far from zero, float32 distances are inexact
 
-    def distance(x: Tensor) -> Tensor:
-        return torch.cdist(x.flatten(1), others.flatten(1)).amin(dim=1)
-
-    at_most = (1 + TOLERANCE) * distance(images)
-    for strength in STRENGTHS if n_moved else ():
+    def distance(strength: float) -> Tensor:
         with seeded(0, images.device):
-            moved = small_affine(images, strength, shift=0.0)
-        if (distance(moved) <= at_most).float().mean() >= 0.5:
-            return strength
-    return 0.0
+            moved = small_affine(images, strength, shift=0.5 / max(event[1:]))
+        return torch.cdist((moved - middle).flatten(1), (others - middle).flatten(1)).amin(dim=1)
+
+    before = distance(0.0)
+    return next((s for s in STRENGTHS if (distance(s) <= FARTHER * before).float().mean() >= 0.5), 0.0)
 
 
 def sees_views(augment: str | Augment | None, event: Sequence[int]) -> bool:

@@ -94,11 +94,24 @@ def test_images_of_every_angle_are_turned_further_than_upright_ones():
     assert upright < every
 
 
+def test_noise_does_not_pass_for_being_turned():
+    """Whatever moves an image smooths its noise, and smoother images are nearer to one another."""
+    rng = np.random.default_rng(0)
+    upright = bars(rng.uniform(-0.05, 0.05, 1000)) + rng.normal(scale=0.1, size=(1000, 256)).astype(np.float32)
+    assert affine_strength(upright, (1, 16, 16)) < 1
+
+
+def test_copies_change_nothing():
+    x = load_digits().data[:600].astype(np.float32)
+    assert affine_strength(np.tile(x, (4, 1)), (1, 8, 8)) == affine_strength(x, (1, 8, 8))
+
+
 def test_the_strength_does_not_depend_on_the_units():
     x = load_digits().data
     strength = affine_strength((x / 16).astype(np.float32), (1, 8, 8))
     assert affine_strength((x * 15).astype(np.uint8), (1, 8, 8)) == strength
     assert affine_strength((x * 1000).astype(np.float32), (1, 8, 8)) == strength
+    assert affine_strength((x + 5000).astype(np.float32), (1, 8, 8)) == strength
 
 
 @pytest.mark.skipif("SKLVAE_DATA" not in os.environ, reason="SKLVAE_DATA names no folder with mnist.npz")
@@ -109,18 +122,15 @@ def test_handwriting_is_turned_further_than_clothes():
     assert strengths[1] == 0.5
 
 
-@pytest.mark.parametrize("n", [1, 2, 3])
-def test_few_images_have_a_strength_too(n):
-    rows = np.random.default_rng(0).random((n, 64), dtype=np.float32)
-    assert affine_strength(rows, (1, 8, 8)) in (
-        0.0,
-        *augment_module.STRENGTHS,
-    )
+@pytest.mark.parametrize(("n", "expected"), [(1, 0.0), (2, 1.0), (3, 1.0)])
+def test_few_images_have_room_and_one_has_none(n, expected):
+    angles = np.linspace(0, np.pi, n, endpoint=False)
+    assert affine_strength(bars(angles), (1, 16, 16)) == expected
 
 
 def test_auto_is_for_images_only():
-    rows = np.zeros((4, 64), dtype=np.float32)  # as they are wherever they are moved
-    assert choose_augment("auto", (1, 8, 8), rows).keywords == {"strength": 1.0}
+    rows = bars(np.array([0.0, 1.0]))
+    assert choose_augment("auto", (1, 16, 16), rows).keywords == {"strength": affine_strength(rows, (1, 16, 16))}
     assert choose_augment("auto", (64,), rows) is None
     assert choose_augment(None, (1, 8, 8), rows) is None
     asked = [("auto", (1, 8, 8)), ("auto", (64,)), (None, (1, 8, 8)), (torch.neg, (64,))]
