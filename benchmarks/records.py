@@ -20,8 +20,8 @@ def keep(path, record):
 
 
 def mean_and_spread(values, signed=False):
-    """Mean and standard deviation over seeds, as a cell of a table; empty without values."""
+    """Mean and standard deviation over seeds, as a cell of a table; of one value itself, of none nothing."""
     if not len(values):
         return ""
-    spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
-    return f"{np.mean(values):{'+' if signed else ''}.1f} ({spread:.1f})"
+    mean = f"{np.mean(values):{'+' if signed else ''}.1f}"
+    return f"{mean} ({np.std(values, ddof=1):.1f})" if len(values) > 1 else mean
