@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from peers import as_events
 from records import keep, mean_and_spread, read
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -121,10 +122,6 @@ def supervised():
         verbose=0,
     )
     return make_pipeline(FunctionTransformer(as_events), network)
-
-
-def as_events(X):
-    return np.asarray(X, dtype=np.float32)[:, None] / 255
 
 
 def learner(task, name, seed):
