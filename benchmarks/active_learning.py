@@ -7,18 +7,25 @@ Each fit adds a line of JSON to benchmarks/results/active_learning.jsonl as it e
 repeated. `--table` prints what is there, `--selections` the classes of the questions of `three-...`, `--validate`
 prints the accuracy on validation images instead and keeps nothing.
 
-All use 55,000 training images; the 5,000 after them are the slides' validation set, on which network, views and epochs
-were chosen. The test accuracy after each round is recorded, and how many images of each class the round asked about.
+The first 55,000 training images are the pool; the 5,000 after them are the slides' validation set, on which network,
+views and epochs were chosen. The test accuracy after each round is recorded, how many images of each class the round
+asked about, and how far apart its images were: the mean distance to the nearest other one of them.
 
 `table-...`: 1000 random labels, then 1000 a round up to 8000. `three-...`: 500 labels in pullover, coat and sneaker,
-then 64 a round up to 1396. `fifty-...`: 50 labels, chosen at once, before there is a classifier. What follows is the
-acquisition. The classifier is `M2Classifier`, with a convolutional q(y|x) where it learns on from round to round;
-after `supervised-` it is that q(y|x) alone, trained anew on labeled rows, for 50 epochs. `vaal`, `discriminator` (no
-adversarial term) and `refit` are `VAALClassifier` with a VAE, and with `-m2` behind it with M2.
+then 64 a round up to 1396. `hundreds-...`: 10,000 of the images, 200 random labels, then 300 a round up to 2000.
+`tens-...`: 5,000 of the images, 40 questions chosen by TypiClust, then 40 a round up to 200. `fifty-...`: 50 labels,
+chosen at once, before there is a classifier. What follows is the acquisition.
+
+The classifier is `M2Classifier` with a convolutional q(y|x), which learns on from round to round, but starts anew from
+labels spread over a graph in `tens` and `fifty`. After `supervised-` it is that q(y|x) alone, trained anew on labeled
+rows, for 50 epochs. `vaal`, `discriminator` (no adversarial term) and `refit` are `VAALClassifier` with a VAE, and with
+`-m2` behind it with M2.
 """
 
 import argparse
+import itertools
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +34,7 @@ import torch
 from peers import as_events
 from records import keep, mean_and_spread, read
 from sklearn.decomposition import PCA
+from sklearn.neighbors import kneighbors_graph
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
@@ -41,7 +49,6 @@ from sklvae.nn import mlp_encoder
 RESULTS = Path(__file__).parent / "results" / "active_learning.jsonl"
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 N_TRAIN, N_CLASSES = 55_000, 10
-THREE = (2, 4, 7)
 ACQUISITIONS = (
     "random",
     "least_confident",
@@ -126,16 +133,14 @@ def supervised():
 
 def learner(task, name, seed):
     """The acquisition, and the classifier that it is for."""
-    rounds = {**ROUNDS[task], "random_state": seed}
+    rounds = {"batch_size": task.batch_size, "n_rounds": task.n_rounds, "random_state": seed}
     if name.startswith("supervised"):
         return ActiveLearningClassifier(supervised(), acquisition=name.removeprefix("supervised-"), **rounds)
-    if task == "fifty":
-        return ActiveLearningClassifier(M2Classifier(augment=views), initial=name, **rounds)
     shared = {
         "augment": views,
         "hidden_units": (256,),
         "batch_size": 64,
-        "max_epochs": EPOCHS[task],
+        "max_epochs": task.epochs,
         "classes": range(N_CLASSES),
     }
     if name in VAAL:
@@ -144,71 +149,102 @@ def learner(task, name, seed):
         return ActiveLearningClassifier(
             VAALClassifier(**latent, **shared), acquisition=acquisition, warm_start=True, **rounds
         )
-    m2 = M2Classifier(encoder=encoder, start=None, marginalization="truncated", **shared)
+    goes_on = task.n_known > 0
+    m2 = M2Classifier(encoder=encoder, start=None if goes_on else "graph", marginalization="truncated", **shared)
+    if task.n_rounds == 1:
+        return ActiveLearningClassifier(m2, initial=name, **rounds)
     embedding = PCA(50) if name in OF_INPUTS else None
-    return ActiveLearningClassifier(m2, acquisition=name, embedding=embedding, warm_start=True, **rounds)
+    return ActiveLearningClassifier(m2, acquisition=name, embedding=embedding, warm_start=goes_on, **rounds)
 
 
-def known_at_start(task, y, seed):
-    rng, known = np.random.default_rng(seed), np.full(len(y), -1)
-    if task == "table":
-        rows = rng.choice(len(y), 1000, replace=False)
-    elif task == "three":
-        rows = np.concatenate([rng.choice(np.flatnonzero(y == k), n, replace=False)
-                               for k, n in zip(THREE, (166, 167, 167), strict=True)])  # fmt: skip
-    else:
-        return None
-    known[rows] = y[rows]
-    return known
+@dataclass
+class Task:
+    """How many images, labels at the start and questions; epochs a round."""
+
+    names: tuple[str, ...]
+    n_images: int
+    n_known: int
+    batch_size: int
+    n_rounds: int
+    epochs: int
+    classes: tuple[int, ...] = tuple(range(N_CLASSES))
+
+    def data(self, X, y, seed):
+        """Images, their labels, and those labels that are known at the start."""
+        rng = np.random.default_rng(seed)
+        if self.n_images < len(X):
+            rows = rng.choice(len(X), self.n_images, replace=False)
+            X, y = X[rows], y[rows]
+        known = np.full(len(y), -1)
+        if len(self.classes) == N_CLASSES:
+            rows = rng.choice(len(y), self.n_known, replace=False)
+        else:
+            counts = np.diff(np.linspace(0, self.n_known, len(self.classes) + 1).astype(int))
+            rows = np.concatenate(
+                [
+                    rng.choice(np.flatnonzero(y == k), n, replace=False)
+                    for k, n in zip(self.classes, counts, strict=True)
+                ]
+            )
+        known[rows] = y[rows]
+        return X, y, known
 
 
-ROUNDS = {
-    "table": {"batch_size": 1000, "n_rounds": 7},
-    "three": {"batch_size": 64, "n_rounds": 14},
-    "fifty": {"batch_size": 50, "n_rounds": 1},
+SUPERVISED = ("supervised-random", "supervised-margin")
+TASKS = {
+    "table": Task((*ACQUISITIONS, *VAAL, *SUPERVISED), N_TRAIN, 1000, batch_size=1000, n_rounds=7, epochs=3),
+    "three": Task((*ACQUISITIONS, *VAAL, *SUPERVISED), N_TRAIN, 500, 64, n_rounds=14, epochs=1, classes=(2, 4, 7)),
+    "hundreds": Task((*ACQUISITIONS, *VAAL, *SUPERVISED), 10_000, 200, batch_size=300, n_rounds=6, epochs=3),
+    "tens": Task(ACQUISITIONS, 5_000, 0, batch_size=40, n_rounds=5, epochs=6),
+    "fifty": Task(("random", "typiclust", "coreset", "probcover", "medoids"), N_TRAIN, 0, 50, n_rounds=1, epochs=3),
 }
-EPOCHS = {"table": 3, "three": 1}
-"""Epochs of a round: a fit goes on from the round before."""
+
+
+def distance_to_nearest(images):
+    """Mean distance from an image to the nearest other one, pixels as fractions."""
+    images = images.reshape(len(images), -1) / 255
+    return float(kneighbors_graph(images, 1, mode="distance").data.mean())
 
 
 def run(task, name, seed, *, validate=False):
     data = load_fashion_mnist()
-    X, y = data.x_train[:N_TRAIN], data.y_train[:N_TRAIN].astype(int)
+    X, y, known = task.data(data.x_train[:N_TRAIN], data.y_train[:N_TRAIN].astype(int), seed)
     test = (data.x_train[N_TRAIN:], data.y_train[N_TRAIN:]) if validate else (data.x_test, data.y_test)
     torch.manual_seed(seed)  # for what takes no seed, the supervised network
-    model, known = learner(task, name, seed), known_at_start(task, y, seed)
-    n_labels, accuracy, selections = [], [], []
+    model = learner(task, name, seed)
+    n_labels, accuracy, selections, apart = [], [], [], []
 
     def score():
-        n_labels.append(int(model.n_queries_ + (0 if known is None else np.sum(known >= 0))))
+        n_labels.append(int(model.n_queries_ + np.sum(known >= 0)))
         accuracy.append(float(model.score(*test)))
 
     def oracle(queries):
         if hasattr(model, "estimator_"):
             score()
-        labels = y[[query.index for query in queries]]
-        selections.append(np.bincount(labels, minlength=N_CLASSES).tolist())
-        return labels
+        rows = [query.index for query in queries]
+        selections.append(np.bincount(y[rows], minlength=N_CLASSES).tolist())
+        apart.append(distance_to_nearest(X[rows]))
+        return y[rows]
 
     start = time.perf_counter()
     model.fit(X, known, oracle=oracle)
     score()
     seconds = time.perf_counter() - start
-    return {"n_labels": n_labels, "accuracy": accuracy, "selections": selections, "seconds": seconds}
+    return {
+        "n_labels": n_labels,
+        "accuracy": accuracy,
+        "selections": selections,
+        "apart": apart,
+        "seconds": seconds,
+    }
 
 
-IN_ROUNDS = (*ACQUISITIONS, *VAAL, "supervised-random", "supervised-margin")
-NAMES = {
-    "table": IN_ROUNDS,
-    "three": IN_ROUNDS,
-    "fifty": ("random", "typiclust", "coreset", "probcover", "medoids"),
-}
-CONFIGURATIONS = {f"{task}-{name}": partial(run, task, name) for task, names in NAMES.items() for name in names}
+CONFIGURATIONS = {f"{name}-{how}": partial(run, task, how) for name, task in TASKS.items() for how in task.names}
 
 
 def table():
     """Print mean (SD) over seeds, a table a task."""
-    for task in ROUNDS:
+    for task in TASKS:
         found = {
             name: [r for r in read(RESULTS) if r["configuration"] == name]
             for name in CONFIGURATIONS
@@ -258,15 +294,11 @@ def main():
     parser.add_argument("--plot", action="store_true", help="learning curves, into docs/images")
     parser.add_argument("--validate", action="store_true")
     arguments = parser.parse_args()
-    for name in arguments.configurations:
-        for seed in range(*arguments.seeds):
-            if arguments.validate:
-                print(name, seed, CONFIGURATIONS[name](seed, validate=True), flush=True)
-                continue
-            if any((record["configuration"], record["seed"]) == (name, seed) for record in read(RESULTS)):
-                continue
-            record = {"configuration": name, "seed": seed, **CONFIGURATIONS[name](seed)}
-            keep(RESULTS, record)
+    for seed, name in itertools.product(range(*arguments.seeds), arguments.configurations):
+        if arguments.validate:
+            print(name, seed, CONFIGURATIONS[name](seed, validate=True), flush=True)
+        elif not any((record["configuration"], record["seed"]) == (name, seed) for record in read(RESULTS)):
+            keep(RESULTS, {"configuration": name, "seed": seed, **CONFIGURATIONS[name](seed)})
     if arguments.table:
         table()
     if arguments.selections:
