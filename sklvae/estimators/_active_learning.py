@@ -40,7 +40,7 @@ class ActiveLearningClassifier(
     ----------
     estimator : classifier, default=None
         Any classifier with `predict_proba`; None is `M2Classifier`. It is cloned in each round.
-    acquisition : str, Acquisition, callable or strategy of scikit-activeml, default="entropy"
+    acquisition : str, Acquisition, callable or strategy of scikit-activeml, default="margin"
         Chooses the questions, see `sklvae.acquisition`. `sampled_proba` comes from the `sample_proba` of the
         classifier or from the members of a forest, of bagging or of a vote; `discriminator` from `predict_labeled`.
     initial : str, Acquisition, callable or strategy of scikit-activeml, default="typiclust"
@@ -142,7 +142,7 @@ class ActiveLearningClassifier(
         self,
         estimator: Any = None,
         *,
-        acquisition: Any = "entropy",
+        acquisition: Any = "margin",
         initial: Any = "typiclust",
         embedding: Any = None,
         batch_size: int = 10,

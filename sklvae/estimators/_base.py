@@ -26,6 +26,7 @@ from ..nn import (
     conv_encoder,
     mlp_decoder,
     mlp_encoder,
+    pooled_encoder,
 )
 from ..training import (
     Net,
@@ -62,7 +63,7 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
     "mlp": (mlp_encoder, mlp_decoder),
     "conv": (conv_encoder, conv_decoder),
     "conv2": (partial(conv_encoder, channels=(16, 32)), partial(conv_decoder, channels=(16, 32))),
-    "conv3": (partial(conv_encoder, channels=(32, 64, 128)), mlp_decoder),  # a mirror is slow
+    "conv3": (pooled_encoder, mlp_decoder),  # a mirror is slow
 }
 LEAST_SIDE = {"conv": 2, "conv2": 4, "conv3": 8}
 

@@ -160,7 +160,8 @@ class PersistenceMixin(ABC):
     def _packed_fit(self, names: Iterable[str]) -> tuple[dict[str, Any], Arrays]:
         """Fitted attributes as JSON, and all arrays of them and of the network."""
         state = self.net_.module_.model.state_dict() if hasattr(self, "net_") else {}
-        arrays = {NET + name: tensor.cpu().numpy() for name, tensor in state.items()}
+        # safetensors writes memory as it lies, whatever the strides say
+        arrays = {NET + name: tensor.cpu().contiguous().numpy() for name, tensor in state.items()}
         return {name: self._pack(name, getattr(self, name), arrays) for name in names}, arrays
 
     def _pack(self, name: str, value: Any, arrays: Arrays) -> Any:

@@ -50,9 +50,10 @@ class VariationalAutoencoder(LatentEstimator):
         "auto" is Bernoulli for uint8 pixels and for data in [0, 1], otherwise a Gaussian whose variances
         are learned, over inputs that are standardized inside (each feature; images as a whole).
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="auto"
-        Dense layers, or one to three strided convolutions before them, and a decoder that mirrors it (that of
-        "conv3" is dense); "auto" is "conv" for images and "mlp" for tables. A callable ``f(event_shape, n_outputs)``
-        makes a module from (batch, ...) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
+        Dense layers, or convolutions before them: one ("conv") or two ("conv2") with strides and a decoder that
+        mirrors them, or three that are normalized over the batch and pooled, with a dense decoder ("conv3"); "auto" is
+        "conv" for images and "mlp" for tables. A callable ``f(event_shape, n_outputs)`` makes a module from
+        (batch, ...) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
     hidden_units : tuple of int, default=(500, 500)
         Widths of the dense hidden layers; () makes encoder and decoder linear.
     image_shape : tuple of int, default=None

@@ -6,7 +6,7 @@ from ._classified import ClassifiedVAE
 from ._discriminator import Discriminated
 from ._likelihoods import BernoulliLikelihood, GaussianLikelihood
 from ._neighbor_vae import NeighborVAE
-from ._networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+from ._networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder, pooled_encoder
 from ._resnet import ResNet
 from ._transfer import TransferNet, convolutional_head, cut_encoder, feedforward_head, weighted_layers
 from ._vae import VAE
@@ -32,5 +32,6 @@ __all__ = [
     "feedforward_head",
     "mlp_decoder",
     "mlp_encoder",
+    "pooled_encoder",
     "weighted_layers",
 ]

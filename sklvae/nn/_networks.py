@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
+import torch
 from torch import nn
 
-__all__ = ["conv_decoder", "conv_encoder", "dense", "mlp_decoder", "mlp_encoder"]
+__all__ = ["conv_decoder", "conv_encoder", "dense", "mlp_decoder", "mlp_encoder", "pooled_encoder"]
 
 Event = Sequence[int]
 
@@ -96,6 +97,43 @@ def conv_encoder(
         for layer in (nn.Conv2d(n_inputs, n, kernel_size=4, stride=2, padding=1), nn.ReLU())
     ]
     return nn.Sequential(*convolutions, nn.Flatten(), *dense(prod(grids(event, channels)[-1]), hidden_units, n_outputs))
+
+
+def pooled_encoder(
+    event: Event, hidden_units: Sequence[int], n_outputs: int, channels: Sequence[int] = (16, 32, 64)
+) -> nn.Sequential:
+    """Convolutions of 3 x 3, each normalized over the batch and followed by max-pooling, then dense layers.
+
+    Parameters
+    ----------
+    event : sequence of int
+        ``(channels, height, width)`` of one sample; each pooling halves height and width, as in `conv_encoder`.
+    hidden_units : sequence of int
+        Widths of the dense hidden layers; may be empty.
+    n_outputs : int
+        Width of the output: 2 ``n_latent`` for q(z|x), K for logits of q(y|x).
+    channels : sequence of int, default=(16, 32, 64)
+        Channels of each convolution.
+
+    References
+    ----------
+    Ioffe and Szegedy, 2015, "Batch normalization", Section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklvae.nn import pooled_encoder
+    >>> pooled_encoder((1, 9, 8), [32], 4, channels=(8, 16))(torch.zeros(5, 1, 9, 8)).shape
+    torch.Size([5, 4])
+    """
+    convolutions = [
+        layer
+        for n_inputs, n in pairwise([event[0], *channels])
+        for layer in (nn.Conv2d(n_inputs, n, 3, padding=1, bias=False), nn.BatchNorm2d(n), nn.ReLU(), nn.MaxPool2d(2))
+    ]
+    dense_layers = dense(prod(grids(event, channels)[-1]), hidden_units, n_outputs)
+    network = nn.Sequential(*convolutions, nn.Flatten(), *dense_layers)
+    return nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)  # faster on a CPU
 
 
 def conv_decoder(

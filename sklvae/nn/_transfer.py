@@ -17,6 +17,9 @@ from ._vae import VAE
 
 __all__ = ["TransferNet", "convolutional_head", "cut_encoder", "feedforward_head", "weighted_layers"]
 
+NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
+"""Layers that belong to the one before them, though they have weights."""
+
 Head = Callable[[tuple[int, ...], int], nn.Module]
 
 
@@ -95,7 +98,7 @@ class Means(nn.Module):
 
 
 def weighted_layers(encoder: nn.Module) -> list[nn.Module]:
-    """The layers of an ``nn.Sequential`` that have weights; none of any other module.
+    """The layers of an ``nn.Sequential`` that have weights, normalizations aside; none of any other module.
 
     Examples
     --------
@@ -104,7 +107,9 @@ def weighted_layers(encoder: nn.Module) -> list[nn.Module]:
     ['Conv2d', 'Conv2d', 'Linear', 'Linear']
     """
     layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
-    return [layer for layer in layers if any(True for _ in layer.parameters())]
+    return [
+        layer for layer in layers if any(True for _ in layer.parameters()) and not isinstance(layer, NORMALIZATIONS)
+    ]
 
 
 def cut_encoder(encoder: nn.Module, n_layers: int) -> nn.Sequential:

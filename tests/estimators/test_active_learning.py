@@ -270,7 +270,7 @@ def test_stopping_rules_end_the_asking(blobs, truth, learner):
     ("name", "value"),
     [
         ("acquisition", "random"),
-        ("acquisition", strategy("margin")),
+        ("acquisition", strategy("entropy")),
         ("acquisition", lambda pool: -pool.rows),
         ("initial", "random"),
         ("initial", "coreset"),

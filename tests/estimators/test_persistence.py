@@ -54,6 +54,7 @@ def reloaded(estimator, folder):
         {"likelihood": "gaussian"},
         {"image_shape": (8, 8)},
         {"image_shape": (8, 8), "likelihood": "gaussian"},
+        {"image_shape": (8, 8), "encoder": "conv3"},
         {"image_shape": (1, 8, 8), "encoder": "mlp", "hidden_units": ()},
     ],
 )

@@ -133,3 +133,9 @@ def test_three_convolutions_see_and_a_dense_network_draws():
     assert parts["encoder"].count("Conv2d") == 3
     assert not any(kind.startswith("Conv") for kind in parts["decoder"])
     assert vae.inverse_transform(vae.transform(X)).shape == X.shape
+
+
+def test_three_convolutions_train_on_a_last_batch_of_one():
+    X = np.random.default_rng(0).random((9, 8, 8))
+    vae = VariationalAutoencoder(encoder="conv3", hidden_units=(8,), batch_size=4, max_epochs=2, random_state=0).fit(X)
+    np.testing.assert_allclose(vae.transform(X[:1]), vae.transform(X)[:1], atol=1e-6)

@@ -13,6 +13,7 @@ from sklvae.nn import (
     conv_encoder,
     mlp_decoder,
     mlp_encoder,
+    pooled_encoder,
 )
 from sklvae.objectives import elbo
 
@@ -71,6 +72,31 @@ def test_a_convolution_sees_the_same_pattern_wherever_it_stands():
     moved = convolution(torch.roll(x, (2, 4), dims=(2, 3)))
     expected = torch.roll(convolution(x), (1, 2), dims=(2, 3))
     torch.testing.assert_close(moved, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_pooled_convolutions_are_normalized_over_the_batch():
+    """By hand, and at any scale of the weights."""
+    torch.manual_seed(0)
+    network = pooled_encoder((2, 7, 9), (), 4, channels=(5,))
+    x = torch.rand(6, 2, 7, 9)
+    maps = torch.nn.functional.conv2d(x, network[0].weight, padding=1)
+    variance, mean = torch.var_mean(maps, dim=(0, 2, 3), correction=0, keepdim=True)
+    positive = ((maps - mean) / (variance + 1e-5).sqrt()).clamp(min=0)
+    pooled = positive[..., :6, :8].reshape(6, 5, 3, 2, 4, 2).amax(dim=(3, 5))
+    expected = network[-1](pooled.flatten(1))
+    torch.testing.assert_close(network(x), expected, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        network[0].weight *= 10
+    torch.testing.assert_close(network(x), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_a_trained_pooled_network_sees_each_sample_by_itself():
+    torch.manual_seed(0)
+    network = pooled_encoder((1, 8, 8), (6,), 4).train()
+    x = torch.rand(9, 1, 8, 8)
+    network(x)
+    together = network.eval()(x)
+    torch.testing.assert_close(network(x[3:4]), together[3:4], atol=1e-6, rtol=1e-5)
 
 
 def test_the_prior_is_a_standard_normal():

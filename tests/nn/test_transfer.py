@@ -15,6 +15,7 @@ from sklvae.nn import (
     feedforward_head,
     mlp_decoder,
     mlp_encoder,
+    pooled_encoder,
     weighted_layers,
 )
 from sklvae.objectives import elbo, transfer_loss
@@ -39,6 +40,11 @@ def test_every_convolution_learns_from_the_bound_and_images_keep_their_size(even
     (bound.log_likelihood - bound.kl).mean().backward()
     for name, parameter in vae.named_parameters():
         assert parameter.grad.abs().sum() > 0, name
+
+
+def test_a_normalization_stays_with_its_convolution():
+    kept = cut_encoder(pooled_encoder((1, 8, 8), (6,), 4), 2)
+    assert [type(layer).__name__ for layer in kept] == 2 * ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
@@ -102,7 +108,7 @@ def test_frozen_features_are_never_in_training():
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 4))
     vae = VAE(encoder, mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
     for freeze in (True, False):
-        net = TransferNet(vae, (6,), n_layers=2, head=feedforward_head, n_classes=2, freeze=freeze).train()
+        net = TransferNet(vae, (6,), n_layers=1, head=feedforward_head, n_classes=2, freeze=freeze).train()
         net.classify(torch.rand(5, 6))
         assert (net.features[2].num_batches_tracked == 0) == freeze
         assert net.head.training
