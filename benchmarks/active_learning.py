@@ -4,8 +4,9 @@
     python benchmarks/active_learning.py --table
 
 Each fit adds a line of JSON to benchmarks/results/active_learning.jsonl as it ends; a fit that is there already is not
-repeated. `--table` prints what is there, `--selections` the classes of the questions of `three-...`, `--validate`
-prints the accuracy on validation images instead and keeps nothing.
+repeated. `--table` prints what is there, `--selections` the classes of the questions of `three-...`, `--diversity` how
+different those of a round of `hundreds-...` were; `--validate` prints the accuracy on validation images instead and
+keeps nothing.
 
 The first 55,000 training images are the pool; the 5,000 after them are the slides' validation set, on which network,
 views and epochs were chosen. The test accuracy after each round is recorded, how many images of each class the round
@@ -33,10 +34,11 @@ import numpy as np
 import torch
 from peers import as_events
 from records import keep, mean_and_spread, read
+from scipy.special import entr
 from sklearn.decomposition import PCA
 from sklearn.neighbors import kneighbors_graph
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, normalize
 from skorch import NeuralNetClassifier
 from skorch.callbacks import LRScheduler
 from torch import nn
@@ -190,6 +192,12 @@ class Task:
         return X, y, known
 
 
+DRAWN = {
+    "table": ("random", "margin"),
+    "hundreds": ("margin", "badge", "entropy", "typiclust", "random", "coreset", "discriminator-m2"),
+}
+"""Curves of `--plot`."""
+
 SUPERVISED = ("supervised-random", "supervised-margin")
 TASKS = {
     "table": Task((*ACQUISITIONS, *VAAL, *SUPERVISED), N_TRAIN, 1000, batch_size=1000, n_rounds=7, epochs=3),
@@ -264,16 +272,17 @@ def table():
 
 
 def plot():
-    """Draw the learning curves of `table-...`."""
+    """Draw learning curves of `table-...` and of some of `hundreds-...`."""
     from sklvae.plotting import plot_learning_curves
 
-    curves = {}
-    for record in read(RESULTS):
-        task, name = record["configuration"].split("-", 1)
-        if task == "table":
-            curves.setdefault(name, []).append((record["n_labels"], record["accuracy"]))
-    axes = plot_learning_curves(curves, score="test accuracy")
-    axes.figure.savefig(IMAGES / "active_learning.png", dpi=100)
+    for task, names in DRAWN.items():
+        curves = {}
+        for record in read(RESULTS):
+            of_task, name = record["configuration"].split("-", 1)
+            if of_task == task and name in names:
+                curves.setdefault(name, []).append((record["n_labels"], record["accuracy"]))
+        axes = plot_learning_curves(curves, score="test accuracy")
+        axes.figure.savefig(IMAGES / f"active_learning_{task}.png", dpi=100)
 
 
 def selections():
@@ -285,12 +294,26 @@ def selections():
                 print(f"round {number:2}  " + "".join(f"{count:5}" for count in counts))
 
 
+def diversity():
+    """Print how far apart the questions of a round of `hundreds` were, and over how many classes they spread."""
+    print("\n| acquisition | seeds | distance to the nearest | effective number of classes |\n|---|---|---|---|")
+    for name in TASKS["hundreds"].names:
+        records = [record for record in read(RESULTS) if record["configuration"] == f"hundreds-{name}"]
+        if records:
+            apart = [np.mean(record["apart"]) for record in records]
+            classes = [
+                np.exp(entr(normalize(record["selections"], norm="l1")).sum(axis=1)).mean() for record in records
+            ]
+            print(f"| {name} | {len(records)} | {np.mean(apart):.2f} | {np.mean(classes):.1f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configurations", nargs="*", choices=[[], *CONFIGURATIONS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[5], help="how many, or from which to which")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--selections", action="store_true")
+    parser.add_argument("--diversity", action="store_true")
     parser.add_argument("--plot", action="store_true", help="learning curves, into docs/images")
     parser.add_argument("--validate", action="store_true")
     arguments = parser.parse_args()
@@ -303,6 +326,8 @@ def main():
         table()
     if arguments.selections:
         selections()
+    if arguments.diversity:
+        diversity()
     if arguments.plot:
         plot()
 
