@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from records import keep, read
+from records import keep, mean_and_spread, read
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -160,9 +160,8 @@ def table():
             continue
         test = 100 * np.array([row["test_accuracy"] for row in rows])
         asked = max(row["n_queries"] for row in rows)
-        spread = np.std(test, ddof=1) if len(test) > 1 else float("nan")
         cells = [
-            f"{test.mean():.1f} ({spread:.1f})",
+            mean_and_spread(test),
             f"{test.min():.1f}",
             f"{mean(rows, 'label_accuracy', 100):.1f}",
             f"{mean(rows, 'surest_coverage', 100):.1f}, {mean(rows, 'surest_accuracy', 100):.2f}",
