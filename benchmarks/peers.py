@@ -20,7 +20,7 @@ from torch import nn
 
 from sklvae import ClusterLabelVAEClassifier, M2Classifier
 from sklvae.labeling import SimulatedOracle
-from sklvae.nn import conv_encoder, mlp_decoder, mlp_encoder
+from sklvae.nn import mlp_decoder, mlp_encoder, pooled_encoder
 from sklvae.training import choose_augment
 
 STEPS = 2000
@@ -148,7 +148,7 @@ class Seen(nn.Module):
 
     def __init__(self, event, n_classes, augment):
         super().__init__()
-        self.network, self.augment = conv_encoder(event, [500, 500], n_classes, channels=(32, 64, 128)), augment
+        self.network, self.augment = pooled_encoder(event, [500, 500], n_classes), augment
 
     def forward(self, x):
         return self.network(self.augment(x) if self.training else x)

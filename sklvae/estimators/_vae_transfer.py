@@ -49,10 +49,10 @@ class VAETransferClassifier(LatentClassifier):
         trains one on all rows, `vae_`.
     cut : {"auto", "hidden", "latent"} or int, default="auto"
         What is kept of the encoder: its first ``cut`` layers that have weights, with the activations that follow
-        them; "hidden" is all but the last one, which makes q(z|x) (the paper's cut: two convolutions and a dense
-        layer); "latent" is the whole, up to the means of q(z|x). "auto" is the convolutions for a convolutional head,
-        and otherwise "hidden", or "latent" for an encoder of one layer. An encoder that is no ``nn.Sequential`` has
-        only "latent".
+        them, and normalizations of maps, which do not count; "hidden" is all but the last one, which makes q(z|x) (the
+        paper's cut: two convolutions and a dense layer); "latent" is the whole, up to the means of q(z|x). "auto" is
+        the convolutions for a convolutional head, and otherwise "hidden", or "latent" for an encoder of one layer. An
+        encoder that is no ``nn.Sequential`` has only "latent".
     head : {"feedforward", "convolutional"} or callable, default="feedforward"
         Two dense layers; or convolution, max-pooling, convolution and a dense layer, on maps. A callable
         ``f(feature_shape, n_classes)`` makes a module from ``(batch, *feature_shape)`` to ``(batch, n_classes)``.

@@ -107,7 +107,8 @@ def pooled_encoder(
     Parameters
     ----------
     event : sequence of int
-        ``(channels, height, width)`` of one sample; each pooling halves height and width, as in `conv_encoder`.
+        ``(channels, height, width)`` of one sample; each pooling halves height and width, which must be at least 8
+        for three, 4 for two, and so on.
     hidden_units : sequence of int
         Widths of the dense hidden layers; may be empty.
     n_outputs : int

@@ -17,8 +17,8 @@ from ._vae import VAE
 
 __all__ = ["TransferNet", "convolutional_head", "cut_encoder", "feedforward_head", "weighted_layers"]
 
-NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
-"""Layers that belong to the one before them, though they have weights."""
+OF_MAPS = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)
+"""Normalizations that belong to the convolution before them, though they have weights."""
 
 Head = Callable[[tuple[int, ...], int], nn.Module]
 
@@ -98,7 +98,7 @@ class Means(nn.Module):
 
 
 def weighted_layers(encoder: nn.Module) -> list[nn.Module]:
-    """The layers of an ``nn.Sequential`` that have weights, normalizations aside; none of any other module.
+    """The layers of an ``nn.Sequential`` that have weights, normalizations of maps aside; none of any other module.
 
     Examples
     --------
@@ -107,9 +107,7 @@ def weighted_layers(encoder: nn.Module) -> list[nn.Module]:
     ['Conv2d', 'Conv2d', 'Linear', 'Linear']
     """
     layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
-    return [
-        layer for layer in layers if any(True for _ in layer.parameters()) and not isinstance(layer, NORMALIZATIONS)
-    ]
+    return [layer for layer in layers if any(True for _ in layer.parameters()) and not isinstance(layer, OF_MAPS)]
 
 
 def cut_encoder(encoder: nn.Module, n_layers: int) -> nn.Sequential:
@@ -120,7 +118,7 @@ def cut_encoder(encoder: nn.Module, n_layers: int) -> nn.Sequential:
     encoder : nn.Sequential
         It stays as it is, and shares its layers with what is returned.
     n_layers : int
-        From 1 to the number of layers with weights, less one.
+        From 1 to the number of `weighted_layers`, less one.
 
     Raises
     ------

@@ -94,8 +94,9 @@ def test_a_trained_pooled_network_sees_each_sample_by_itself():
     torch.manual_seed(0)
     network = pooled_encoder((1, 8, 8), (6,), 4).train()
     x = torch.rand(9, 1, 8, 8)
-    network(x)
+    in_training = network(x)
     together = network.eval()(x)
+    assert not torch.allclose(in_training, together)  # statistics of the batch there, those seen before here
     torch.testing.assert_close(network(x[3:4]), together[3:4], atol=1e-6, rtol=1e-5)
 
 

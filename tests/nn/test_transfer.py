@@ -42,9 +42,21 @@ def test_every_convolution_learns_from_the_bound_and_images_keep_their_size(even
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_a_normalization_stays_with_its_convolution():
+@pytest.mark.parametrize(
+    "normalization",
+    [nn.BatchNorm2d(6), nn.InstanceNorm2d(6, affine=True), nn.GroupNorm(2, 6)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_normalization_of_maps_stays_with_its_convolution(normalization):
+    layers = [nn.Conv2d(1, 6, 3), normalization, nn.ReLU(), nn.Flatten(), nn.LayerNorm(6), nn.Linear(6, 4)]
+    encoder = nn.Sequential(*layers)
+    assert list(cut_encoder(encoder, 1)) == layers[:3]
+    assert weighted_layers(encoder) == [layers[0], *layers[4:]]
+
+
+def test_a_cut_after_pooled_convolutions_is_a_network_of_maps():
     kept = cut_encoder(pooled_encoder((1, 8, 8), (6,), 4), 2)
-    assert [type(layer).__name__ for layer in kept] == 2 * ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]
+    assert kept(torch.rand(3, 1, 8, 8)).shape == (3, 32, 2, 2)
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
@@ -108,7 +120,7 @@ def test_frozen_features_are_never_in_training():
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 4))
     vae = VAE(encoder, mlp_decoder((6,), [8], 2), BernoulliLikelihood((6,)), 2)
     for freeze in (True, False):
-        net = TransferNet(vae, (6,), n_layers=1, head=feedforward_head, n_classes=2, freeze=freeze).train()
+        net = TransferNet(vae, (6,), n_layers=2, head=feedforward_head, n_classes=2, freeze=freeze).train()
         net.classify(torch.rand(5, 6))
         assert (net.features[2].num_batches_tracked == 0) == freeze
         assert net.head.training
