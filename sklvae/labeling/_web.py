@@ -12,6 +12,7 @@ import webbrowser
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import ArrayLike
@@ -205,9 +206,8 @@ class WebOracle:
         stopped, self._waiting = True, True
         try:
             while not self._desk.settled(self.review, TICK):
-                if self._service.url is None:
+                if not self._service.keep():
                     raise RuntimeError("the WebOracle was closed before its last question")
-                self._service.start()  # again, if it has broken down
                 quiet = time.monotonic() - self._desk.active
                 if self._desk.phase == "asking" and quiet > self.timeout:
                     raise TimeoutError(f"nobody answered on the page for {self.timeout:g} s")
@@ -224,12 +224,26 @@ class _Service:
     def __init__(self, page: Page, token: str, port: int) -> None:
         self.page, self.token, self.port = page, token, port
         self.server: Server | None = None
+        self._changing = Lock()
 
     @property
     def url(self) -> str | None:
         return None if self.server is None else f"http://127.0.0.1:{self.port}/{self.token}/"
 
     def start(self) -> str:
+        with self._changing:
+            self._serve()
+            assert self.url is not None
+            return self.url
+
+    def keep(self) -> bool:
+        """Start the server again if it has broken down; says whether it is meant to run."""
+        with self._changing:
+            if self.server is not None:
+                self._serve()
+            return self.server is not None
+
+    def _serve(self) -> None:
         from ._web_server import Server
 
         if self.server is None or not self.server.alive:
@@ -238,20 +252,19 @@ class _Service:
             self.page.closing = False
             self.server = Server(self.page.app, self.port)
             self.port = self.server.port
-        assert self.url is not None
-        return self.url
 
     def stop(self, phase: str) -> None:
-        if self.server is None:
-            return
-        self.page.told = False
-        self.page.desk.turn(phase)
-        until = time.monotonic() + LAST_WORD_SECONDS
-        while not self.page.told and time.monotonic() < min(until, self.page.seen + GONE_SECONDS):
-            time.sleep(0.02)
-        self.page.closing = True
-        self.server.stop()
-        self.server = None
+        with self._changing:
+            if self.server is None:
+                return
+            self.page.told = False
+            self.page.desk.turn(phase)
+            until = time.monotonic() + LAST_WORD_SECONDS
+            while not self.page.told and time.monotonic() < min(until, self.page.seen + GONE_SECONDS):
+                time.sleep(0.02)
+            self.page.closing = True
+            self.server.stop()
+            self.server = None
 
 
 def show_page(url: str) -> None:

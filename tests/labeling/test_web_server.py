@@ -16,7 +16,7 @@ from PIL import Image
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.labeling import INVALID, SKIP, MajorityOracle, MemoizingOracle, OracleError, Round, WebOracle, consult
-from sklvae.labeling._web import show_page
+from sklvae.labeling._web import TICK, show_page
 
 CLASSES = ["cat", "dog"]
 
@@ -200,6 +200,22 @@ def test_closing_in_the_middle_of_a_round_hands_over_what_was_said(asking):
     assert [answer.label for answer in heard.heard] == ["cat"]
     assert "closed before its last question" in str(heard.failure)
     assert oracle.url is None
+
+
+def test_closing_while_somebody_waits_leaves_no_server_behind(asking):
+    """The waiting thread looks after the server, also between its end and the end of `close`."""
+    oracle, _, heard = asking
+    server = oracle._service.server
+    stop = server.stop
+
+    def stop_slowly():
+        stop()
+        threading.Event().wait(3 * TICK)
+
+    server.stop = stop_slowly
+    oracle.close()
+    heard.join(20)
+    assert not [thread for thread in threading.enumerate() if thread.name == "sklvae-page"]
 
 
 def test_a_server_that_broke_down_in_the_middle_comes_back_at_the_same_address(asking, until):
