@@ -46,7 +46,7 @@ from torch.nn import functional as F
 
 from sklvae import ActiveLearningClassifier, M2Classifier, VAALClassifier
 from sklvae.datasets import load_fashion_mnist
-from sklvae.nn import mlp_encoder
+from sklvae.nn import mlp_encoder, pooled_encoder
 
 RESULTS = Path(__file__).parent / "results" / "active_learning.jsonl"
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -77,14 +77,9 @@ VAAL = {
 
 
 def convolutions(event, n_outputs):
-    """Three convolutions, each with a normalization of the batch and pooling; then two dense layers."""
-    layers, n_inputs = [], event[0]
-    for n in (16, 32, 64):
-        layers += [nn.Conv2d(n_inputs, n, 3, padding=1), nn.BatchNorm2d(n), nn.ReLU(), nn.MaxPool2d(2)]
-        n_inputs = n
-    side = event[1] // 8
-    layers += [nn.Flatten(), nn.Linear(64 * side * side, 256), nn.ReLU(), nn.Dropout(0.3), nn.Linear(256, n_outputs)]
-    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+    """The library's pooled convolutions and a dense layer, with dropout before the output."""
+    network = pooled_encoder(event, (256,), n_outputs)
+    return network.insert(len(network) - 1, nn.Dropout(0.3))
 
 
 def encoder(event, n_outputs):
@@ -198,11 +193,11 @@ DRAWN = {
 }
 """Curves of `--plot`."""
 
-SUPERVISED = ("supervised-random", "supervised-margin")
+IN_ROUNDS = (*ACQUISITIONS, *VAAL, "supervised-random", "supervised-margin")
 TASKS = {
-    "table": Task((*ACQUISITIONS, *VAAL, *SUPERVISED), N_TRAIN, 1000, batch_size=1000, n_rounds=7, epochs=3),
-    "three": Task((*ACQUISITIONS, *VAAL, *SUPERVISED), N_TRAIN, 500, 64, n_rounds=14, epochs=1, classes=(2, 4, 7)),
-    "hundreds": Task((*ACQUISITIONS, *VAAL, *SUPERVISED), 10_000, 200, batch_size=300, n_rounds=6, epochs=3),
+    "table": Task(IN_ROUNDS, N_TRAIN, 1000, batch_size=1000, n_rounds=7, epochs=3),
+    "three": Task(IN_ROUNDS, N_TRAIN, 500, 64, n_rounds=14, epochs=1, classes=(2, 4, 7)),
+    "hundreds": Task(IN_ROUNDS, 10_000, 200, batch_size=300, n_rounds=6, epochs=3),
     "tens": Task(ACQUISITIONS, 5_000, 0, batch_size=40, n_rounds=5, epochs=6),
     "fifty": Task(("random", "typiclust", "coreset", "probcover", "medoids"), N_TRAIN, 0, 50, n_rounds=1, epochs=3),
 }
@@ -292,6 +287,7 @@ def selections():
             print(f"\n{record['configuration']}")
             for number, counts in enumerate(record["selections"]):
                 print(f"round {number:2}  " + "".join(f"{count:5}" for count in counts))
+            print("in all    " + "".join(f"{count:5}" for count in np.sum(record["selections"], axis=0)))
 
 
 def diversity():
