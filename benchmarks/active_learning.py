@@ -15,7 +15,9 @@ asked about, and how far apart its images were: the mean distance to the nearest
 `table-...`: 1000 random labels, then 1000 a round up to 8000. `three-...`: 500 labels in pullover, coat and sneaker,
 then 64 a round up to 1396. `hundreds-...`: 10,000 of the images, 200 random labels, then 300 a round up to 2000.
 `tens-...`: 5,000 of the images, 40 questions chosen by TypiClust, then 40 a round up to 200. `fifty-...`: 50 labels,
-chosen at once, before there is a classifier. What follows is the acquisition.
+chosen at once, before there is a classifier. What follows is the acquisition. Before there is a classifier, it compares
+principal components of the images, or with `-latents` at the end latents of a VAE of all images; in `tens` the first
+questions are the medoids of their clusters then.
 
 The classifier is `M2Classifier` with a convolutional q(y|x), which learns on from round to round, but starts anew from
 labels spread over a graph in `tens` and `fifty`. After `supervised-` it is that q(y|x) alone, trained anew on labeled
@@ -44,7 +46,7 @@ from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.nn import functional as F
 
-from sklvae import ActiveLearningClassifier, M2Classifier, VAALClassifier
+from sklvae import ActiveLearningClassifier, M2Classifier, VAALClassifier, VariationalAutoencoder
 from sklvae.datasets import load_fashion_mnist
 from sklvae.nn import mlp_encoder, pooled_encoder
 
@@ -63,6 +65,7 @@ ACQUISITIONS = (
     "farthest_per_class",
     "distant_least_confident",
 )
+FIRST = ("random", "typiclust", "medoids", "typiclust-latents", "medoids-latents")
 OF_INPUTS = ("typiclust", "coreset")
 """Acquisitions that compare principal components; the others compare latents."""
 
@@ -148,10 +151,14 @@ def learner(task, name, seed):
         )
     goes_on = task.n_known > 0
     m2 = M2Classifier(encoder=encoder, start=None if goes_on else "graph", marginalization="truncated", **shared)
+    name, _, latents = name.partition("-")
+    embedding = VariationalAutoencoder(n_latent=20, beta=0.3) if latents else PCA(50) if name in OF_INPUTS else None
     if task.n_rounds == 1:
-        return ActiveLearningClassifier(m2, initial=name, **rounds)
-    embedding = PCA(50) if name in OF_INPUTS else None
-    return ActiveLearningClassifier(m2, acquisition=name, embedding=embedding, warm_start=goes_on, **rounds)
+        return ActiveLearningClassifier(m2, initial=name, embedding=embedding, **rounds)
+    initial = "medoids" if latents else "typiclust"
+    return ActiveLearningClassifier(
+        m2, acquisition=name, initial=initial, embedding=embedding, warm_start=goes_on, **rounds
+    )
 
 
 @dataclass
@@ -198,8 +205,8 @@ TASKS = {
     "table": Task(IN_ROUNDS, N_TRAIN, 1000, batch_size=1000, n_rounds=7, epochs=3),
     "three": Task(IN_ROUNDS, N_TRAIN, 500, 64, n_rounds=14, epochs=1, classes=(2, 4, 7)),
     "hundreds": Task(IN_ROUNDS, 10_000, 200, batch_size=300, n_rounds=6, epochs=3),
-    "tens": Task(ACQUISITIONS, 5_000, 0, batch_size=40, n_rounds=5, epochs=6),
-    "fifty": Task(("random", "typiclust", "coreset", "probcover", "medoids"), N_TRAIN, 0, 50, n_rounds=1, epochs=3),
+    "tens": Task((*ACQUISITIONS, "margin-latents"), 5_000, 0, batch_size=40, n_rounds=5, epochs=6),
+    "fifty": Task(FIRST, N_TRAIN, 0, 50, n_rounds=1, epochs=3),
 }
 
 

@@ -61,8 +61,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     pretrain_epochs : int or "auto", default="auto"
         Epochs without labels; "auto" is about 4000 steps (1000 where there are views), at most 200 epochs.
     round_epochs : int or "auto", default="auto"
-        Epochs of a round; "auto" is about 1000 steps (300 where there are views, 1200 in the last round), at most 50
-        epochs.
+        Epochs of a round; "auto" is about 1000 steps (with views 300, 1200 in the last round), at most 50 epochs.
     n_rounds : int, default=5
         Rounds of asking, spreading and training. Rounds that the budget does not cover are left out.
     budget : int, default=150
@@ -125,10 +124,13 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     labels_ : ndarray of shape (n_samples,)
-        A label for every training row: what is known of it, or else what was spread to it, -1 where nothing was; of
-        images that views were made of, what the classifier says.
+        A label for every training row: what is known of it, or else what was spread to it, -1 where nothing was.
+        Graph and classifier are pooled as later answers have judged them; before there are any it is what was spread
+        or, for images that views were made of, what the classifier says.
     label_confidence_ : ndarray of shape (n_samples,)
         Confidence of each label, in [0, 1]; 0 where there is none.
+    temperature_ : float
+        T, which `predict_proba` divides logits by, to be as sure as that pool; 1 before any answers have judged it.
     answers_ : list of Answer
         Every answer, in order, each with its query.
     n_queries_ : int
@@ -305,7 +307,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         if previous is not None:
             self._require_same_network()
         known = self._check_labels(y, len(rows), asks=asks)
-        for name in ("classes_", "labels_", "label_confidence_", "_class_latents"):
+        for name in ("classes_", "labels_", "label_confidence_", "temperature_", "_class_latents"):
             self.__dict__.pop(name, None)  # of an earlier fit, which the network no longer fits
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
@@ -313,9 +315,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         return LabelingRun(self, rows, known, rng, previous, asks=asks)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Class probabilities softmax(W mu + b) at the posterior mean, (n_samples, n_classes)."""
+        """Class probabilities softmax((W mu + b) / T) at the posterior mean, (n_samples, n_classes)."""
         check_is_fitted(self, "classes_")
-        return self._apply(classify, X, self.net_.module_.model)
+        return self._apply(partial(classify, temperature=self.temperature_), X, self.net_.module_.model)
 
     def sample_proba(self, X: ArrayLike, n_draws: int = 16) -> NDArray[Any]:
         """Class probabilities p(y|z) for several draws of z from q(z|x): their disagreement is doubt.
@@ -333,9 +335,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         """
         check_is_fitted(self, "classes_")
         noise = check_random_state(self.random_state).standard_normal((self._count(n_draws, "n_draws"), self.n_latent))
-        probability: NDArray[Any] = self._apply(
-            partial(classify_draws, draws=torch.from_numpy(noise)), X, self.net_.module_.model
-        )
+        function = partial(classify_draws, draws=torch.from_numpy(noise), temperature=self.temperature_)
+        probability: NDArray[Any] = self._apply(function, X, self.net_.module_.model)
         return probability.swapaxes(0, 1)
 
     def sample(self, n_samples: int = 1, label: Any = None) -> NDArray[Any]:
@@ -387,6 +388,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
                 f"{name}: X must have at least n_clusters={self.n_clusters} samples, got {n_samples}. Lower n_clusters."
             )
         return Known(labels)
+
+    def _restore_fit(self, fitted: Mapping[str, Any], arrays: Any) -> None:
+        super()._restore_fit({"temperature_": 1.0, **fitted}, arrays)  # files of before have none
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         kind = NeighborVAE if any(name.endswith("n_directions") for name in state) else VAE

@@ -17,7 +17,17 @@ from torch import Tensor
 
 from .._labels import UNLABELED, join_labels, label_kind
 from ..graph import knn_graph, with_latents
-from ..labeling import INVALID, SKIP, Answer, Cluster, Query, QueryBatch
+from ..labeling import (
+    INVALID,
+    SKIP,
+    Answer,
+    Cluster,
+    Query,
+    QueryBatch,
+    fit_log_pool,
+    log_pool,
+    temperature_between,
+)
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
 from ..objectives import beta_vae_loss, cluster_label_loss, neighbor_vae_loss, taught_loss
 from ..training import (
@@ -43,6 +53,10 @@ __all__ = ["LabelingRun", "classify", "classify_draws"]
 
 PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
 ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
+BY_CLASSIFIER, BY_GRAPH = (1.0, 0.0), (0.0, 1.0)
+"""Weights of classifier and graph before answers have judged them: one that sees views makes more of labels than was
+spread."""
+
 VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
 """Where views are seen."""
 
@@ -66,7 +80,15 @@ class LabelingRun(Run):
         Whether there is anybody to ask.
     """
 
-    attributes = ("classes_", "labels_", "label_confidence_", "_class_latents", "rounds_", "history_")
+    attributes = (
+        "classes_",
+        "labels_",
+        "label_confidence_",
+        "temperature_",
+        "_class_latents",
+        "rounds_",
+        "history_",
+    )
 
     def __init__(
         self,
@@ -280,16 +302,22 @@ class LabelingRun(Run):
     def _suggestion(self, latent: NDArray[Any]) -> tuple[Any, float] | None:
         if self.model is None:
             return None
-        probability = in_blocks(self.model, classify_latent, latent, latent.shape[1:])[0]
+        function = partial(classify_latent, temperature=self.estimator.temperature_)
+        probability = in_blocks(self.model, function, latent, latent.shape[1:])[0]
         return self.estimator.classes_[probability.argmax()].item(), float(probability.max())
 
     def _keep(self, spread: Spread, z: NDArray[Any], number: int, before: int) -> None:
         """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
         fitted, code, confidence = self.estimator, spread.code, spread.weight
-        if self.augment is not None:  # the classifier has made more of it than was spread
-            inferred = self._known_codes(spread)["codes"] == UNLABELED
-            code = np.where(inferred, spread.predicted.argmax(axis=1), code)
-            confidence = np.where(inferred, spread.predicted.max(axis=1), confidence)
+        fitted.temperature_ = 1.0
+        if fitted.propagation == "graph":
+            weight = fit_log_pool(self.known.foretold, BY_GRAPH if self.augment is None else BY_CLASSIFIER)
+            pool = log_pool(np.stack([spread.predicted, spread.probability]), weight)
+            inferred = (self._known_codes(spread)["codes"] == UNLABELED) & ((self.augment is not None) | (code >= 0))
+            code = np.where(inferred, pool.argmax(axis=1), code)
+            confidence = np.where(inferred, pool.max(axis=1), confidence)
+            if self.known.foretold:
+                fitted.temperature_ = temperature_between(spread.predicted, pool)
         fitted.labels_ = join_labels(spread.classes, code)
         fitted.label_confidence_ = confidence.astype(np.float64)
         fitted._class_latents = [moments(z[spread.code == k]) for k in range(len(spread.classes))]
@@ -322,22 +350,21 @@ def encode(vae: VAE, x: Tensor) -> Tensor:
     return vae.encode(x)
 
 
-def classify(model: ClassifiedVAE, x: Tensor) -> Tensor:
+def classify(model: ClassifiedVAE, x: Tensor, temperature: float = 1.0) -> Tensor:
     """p(y|z) at the posterior mean of x, (B, n_classes)."""
-    return classify_latent(model, encode(model.vae, x))
+    return classify_latent(model, encode(model.vae, x), temperature)
 
 
-def classify_latent(model: ClassifiedVAE, z: Tensor) -> Tensor:
-    """p(y|z), (B, n_classes)."""
-    probability: Tensor = model.classify(z).probs
-    return probability
+def classify_latent(model: ClassifiedVAE, z: Tensor, temperature: float = 1.0) -> Tensor:
+    """p(y|z), (B, n_classes), its logits divided by a temperature."""
+    return (model.classify(z).logits / temperature).softmax(dim=-1)
 
 
-def classify_draws(model: ClassifiedVAE, x: Tensor, draws: Tensor) -> Tensor:
+def classify_draws(model: ClassifiedVAE, x: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
     """p(y|z) at each of `draws` of N(0, I), (n_draws, n_latent), moved to q(z|x): (B, n_draws, n_classes)."""
     posterior = model.vae.posterior(x)
     z = posterior.mean[:, None] + posterior.stddev[:, None] * draws.to(x)
-    return classify_latent(model, z)
+    return classify_latent(model, z, temperature)
 
 
 def moments(z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from ..graph import between_clusters, merge_clusters, spread_labels
 from ..labeling import (
     Answer,
     Cluster,
+    Foretold,
     Query,
     QueryBatch,
     ask_clusters,
@@ -45,11 +46,14 @@ class Known:
         Rows asked about, whatever came of it.
     votes : list of dict
         For each round of answers about clusters, the confidence of each label in each row, (n_samples,).
+    foretold : list of Foretold
+        For each round of answers about rows, what classifier and graph had said of them.
     """
 
     labels: dict[int, tuple[Any, float]]
     asked: set[int] = field(default_factory=set)
     votes: list[dict[Any, NDArray[np.float32]]] = field(default_factory=list)
+    foretold: list[Foretold] = field(default_factory=list)
 
     def packed(self) -> dict[str, Any]:
         """The same in columns: there may be a million known rows."""
@@ -62,6 +66,7 @@ class Known:
             "confidences": np.array([confidence for _, confidence in said], dtype=np.float64),
             "asked": np.array(sorted(self.asked), dtype=np.int64),
             "votes": self.votes,
+            "foretold": [dict(vars(answers)) for answers in self.foretold],
         }
 
     @classmethod
@@ -69,7 +74,8 @@ class Known:
         """What `packed` took apart."""
         said = zip(packed["labels"].tolist(), packed["confidences"].tolist(), strict=True)
         labels = dict(zip(packed["rows"].tolist(), said, strict=True))
-        return cls(labels, set(packed["asked"].tolist()), packed["votes"])
+        foretold = [Foretold(**answers) for answers in packed.get("foretold", [])]  # sessions of before have none
+        return cls(labels, set(packed["asked"].tolist()), packed["votes"], foretold)
 
 
 @dataclass(frozen=True)
@@ -232,7 +238,10 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
             rows = undecided_rows(round_.previous.probability, round_.previous.predicted, graph, n_rows)
         clusters = round_.clusters(rows, plan.n_questions, settings)
         asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
-        known.labels |= {a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label}  # type: ignore
+        said: Any = {a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label}  # type: ignore[union-attr]
+        known.labels |= said
+        if round_.previous is not None:
+            known.foretold += _foretold(round_.previous, said)
     if not known.labels:
         return Spread.nothing(len(round_.points))
     classes, code_of = _classes([label for label, _ in known.labels.values()])
@@ -268,6 +277,16 @@ def _typical_row(cluster: Cluster, known: Known) -> int:
             known.asked.add(row)
             return row
     return NOTHING_LEFT
+
+
+def _foretold(previous: Spread, said: Mapping[Any, tuple[Any, float]]) -> list[Foretold]:
+    """Answers about rows, by row, of the classes that there were before, if any, and the opinions on these rows."""
+    code_of = {label: code for code, label in enumerate(previous.classes.tolist())}
+    rows = [row for row, (label, _) in said.items() if label in code_of]
+    if not rows:
+        return []
+    codes, confidences = np.array([(code_of[said[row][0]], said[row][1]) for row in rows]).T
+    return [Foretold(np.stack([previous.predicted[rows], previous.probability[rows]]), codes.astype(int), confidences)]
 
 
 def _classes(labels: list[Any]) -> tuple[NDArray[Any], dict[Any, int]]:

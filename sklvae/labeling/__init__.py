@@ -9,6 +9,7 @@ from ._fingerprint import array_digest, described, digest
 from ._label_studio import LabelStudioFiles
 from ._log import AnswerLog, SessionError
 from ._majority import MajorityOracle
+from ._opinions import Foretold, fit_log_pool, log_pool, temperature_between
 from ._oracles import MemoizingOracle, SimulatedOracle
 from ._proposals import undecided_rows
 from ._queries import Query, QueryBatch
@@ -22,6 +23,7 @@ __all__ = [
     "AnswerLog",
     "Cluster",
     "ConsoleOracle",
+    "Foretold",
     "LabelStudioFiles",
     "MajorityOracle",
     "MemoizingOracle",
@@ -40,6 +42,9 @@ __all__ = [
     "described",
     "digest",
     "find_clusters",
+    "fit_log_pool",
+    "log_pool",
     "read_answers",
+    "temperature_between",
     "undecided_rows",
 ]

@@ -74,7 +74,7 @@ def test_attraction_makes_neighbors_alike(quick_images, images):
 
 def test_labels_are_what_is_known_and_else_what_the_classifier_says(quick_images, images):
     X, y = images
-    classifier = quick_images(oracle=lambda queries: [(int(9 - y[q.index])) for q in queries])
+    classifier = quick_images(n_rounds=1, oracle=lambda queries: [(int(9 - y[q.index])) for q in queries])
     asked = [answer.query.index for answer in classifier.answers_]
     np.testing.assert_array_equal(classifier.labels_[asked], 9 - y[asked])
     np.testing.assert_array_equal(classifier.label_confidence_[asked], 1)
