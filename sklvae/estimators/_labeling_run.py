@@ -160,7 +160,7 @@ class LabelingRun(Run):
                 continue
             model = self._with_head(vae, len(spread.classes))
             interrupted = self._train(model, spread, number)
-            settings.classes_ = spread.classes  # what the network predicts from now on
+            settings.classes_, settings.temperature_ = spread.classes, 1.0  # what the network predicts from now on
             z = in_blocks(vae, encode, self.rows, self.event)
             spread.predicted = in_blocks(model, classify_latent, z, z.shape[1:])
             self._keep(spread, z, number, before)
@@ -309,10 +309,9 @@ class LabelingRun(Run):
     def _keep(self, spread: Spread, z: NDArray[Any], number: int, before: int) -> None:
         """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
         fitted, code, confidence = self.estimator, spread.code, spread.weight
-        fitted.temperature_ = 1.0
-        if fitted.propagation == "graph":
+        if self.known.foretold or self.augment is not None:
             weight = fit_log_pool(self.known.foretold, BY_GRAPH if self.augment is None else BY_CLASSIFIER)
-            pool = log_pool(np.stack([spread.predicted, spread.probability]), weight)
+            pool = log_pool([spread.predicted, spread.probability], weight)
             inferred = (self._known_codes(spread)["codes"] == UNLABELED) & ((self.augment is not None) | (code >= 0))
             code = np.where(inferred, pool.argmax(axis=1), code)
             confidence = np.where(inferred, pool.max(axis=1), confidence)
@@ -320,8 +319,8 @@ class LabelingRun(Run):
                 fitted.temperature_ = temperature_between(spread.predicted, pool)
         fitted.labels_ = join_labels(spread.classes, code)
         fitted.label_confidence_ = confidence.astype(np.float64)
-        fitted._class_latents = [moments(z[spread.code == k]) for k in range(len(spread.classes))]
-        self._record(spread, number, before)
+        fitted._class_latents = [moments(z[code == k]) for k in range(len(spread.classes))]
+        self._record(replace(spread, code=code, weight=confidence), number, before)
 
     def _record(self, spread: Spread, number: int, before: int) -> None:
         """What a round asked and what came of it."""

@@ -282,8 +282,8 @@ def _typical_row(cluster: Cluster, known: Known) -> int:
 def _foretold(previous: Spread, said: Mapping[Any, tuple[Any, float]]) -> list[Foretold]:
     """Answers about rows, by row, of the classes that there were before, if any, and the opinions on these rows."""
     code_of = {label: code for code, label in enumerate(previous.classes.tolist())}
-    rows = [row for row, (label, _) in said.items() if label in code_of]
-    if not rows:
+    rows = [row for row, (label, confidence) in said.items() if label in code_of and confidence > 0]
+    if not rows or len(code_of) < 2:
         return []
     codes, confidences = np.array([(code_of[said[row][0]], said[row][1]) for row in rows]).T
     return [Foretold(np.stack([previous.predicted[rows], previous.probability[rows]]), codes.astype(int), confidences)]

@@ -13,8 +13,11 @@ from scipy.special import log_softmax, softmax
 
 __all__ = ["Foretold", "fit_log_pool", "log_pool", "temperature_between"]
 
-LEAST = 1e-6
-"""Probability that none falls short of: no opinion rules a class out."""
+LEAST, TINY = 1e-6, float(np.finfo(np.float32).tiny)
+"""Probability that none falls short of in a pool, where no opinion rules a class out; and one that stands for 0."""
+
+LEAST_WEIGHT = 0.1
+"""Of an opinion that the prior goes by: however wrong it was, what it says is better than nothing."""
 
 MOST_ROWS = 10_000
 """Rows, evenly spaced, that a temperature is found on."""
@@ -33,7 +36,7 @@ class Foretold:
     code : ndarray of shape (n,)
         The classes that were answered.
     confidence : ndarray of shape (n,)
-        Of each answer, in [0, 1].
+        Weight of each answer, in [0, 1].
     """
 
     opinions: NDArray[Any]
@@ -41,12 +44,14 @@ class Foretold:
     confidence: NDArray[np.float64]
 
 
-def log_pool(opinions: NDArray[Any], weight: Sequence[float] | NDArray[Any]) -> NDArray[np.float64]:
+def log_pool(
+    opinions: Sequence[NDArray[Any]] | NDArray[Any], weight: Sequence[float] | NDArray[Any]
+) -> NDArray[np.float64]:
     """Logarithmic opinion pool, ``p(y)`` proportional to ``prod_k p_k(y) ** weight_k``.
 
     Parameters
     ----------
-    opinions : ndarray of shape (n_opinions, n, n_classes)
+    opinions : sequence of n_opinions ndarrays of shape (n, n_classes)
         Class probabilities; those under 1e-6 count as 1e-6.
     weight : array-like of shape (n_opinions,)
         At least 0. Weights of sum 1 average opinions; a larger sum makes them surer, a smaller one less sure.
@@ -74,13 +79,15 @@ def fit_log_pool(foretold: Sequence[Foretold], prior: Sequence[float]) -> NDArra
 
     An opinion is judged by answers that came after it, so that what it has learned of earlier ones does not flatter it.
     Rows may have been chosen for what the opinions said of them: given that, answers are as they would be elsewhere.
+    Of classes that had not been named yet the opinions say nothing, and answers that name them judge nothing.
 
     Parameters
     ----------
     foretold : sequence of Foretold
         Of each round.
     prior : sequence of float, one for each opinion
-        The weights where there are no answers; the penalty on leaving them is the squared distance, in nats.
+        The weights where there are no answers; the penalty on leaving them is the squared distance, in nats. No weight
+        is negative, and none that is positive here falls below 0.1.
 
     Returns
     -------
@@ -111,7 +118,8 @@ def fit_log_pool(foretold: Sequence[Foretold], prior: Sequence[float]) -> NDArra
         )
         return float(missed + ((weight - start) ** 2).sum())
 
-    return np.asarray(minimize(loss, start, method="L-BFGS-B", bounds=[(0.0, None)] * len(start)).x)
+    bounds = [(LEAST_WEIGHT if weight > 0 else 0.0, None) for weight in start]
+    return np.asarray(minimize(loss, start, method="L-BFGS-B", bounds=bounds).x)
 
 
 def temperature_between(probability: NDArray[Any], target: NDArray[Any]) -> float:
@@ -142,7 +150,7 @@ def temperature_between(probability: NDArray[Any], target: NDArray[Any]) -> floa
     2.0
     """
     some = slice(None, None, -(-len(probability) // MOST_ROWS))
-    log_p, target = np.log(np.maximum(probability[some], LEAST)), target[some]
+    log_p, target = np.log(np.maximum(probability[some], TINY)), target[some]
 
     def cross_entropy(log_temperature: float) -> float:
         return -float((target * log_softmax(log_p / np.exp(log_temperature), axis=-1)).sum(axis=-1).mean())
@@ -151,6 +159,6 @@ def temperature_between(probability: NDArray[Any], target: NDArray[Any]) -> floa
     return float(np.exp(found.x))
 
 
-def _log_odds(opinions: NDArray[Any], weight: NDArray[Any]) -> NDArray[np.float64]:
+def _log_odds(opinions: Sequence[NDArray[Any]] | NDArray[Any], weight: NDArray[Any]) -> NDArray[np.float64]:
     """Up to a constant for each row."""
-    return np.asarray(np.tensordot(weight, np.log(np.maximum(opinions, LEAST)), axes=1))
+    return np.asarray(sum(w * np.log(np.maximum(p, LEAST)) for w, p in zip(weight, opinions, strict=True)))

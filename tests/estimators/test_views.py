@@ -74,10 +74,13 @@ def test_attraction_makes_neighbors_alike(quick_images, images):
 
 def test_labels_are_what_is_known_and_else_what_the_classifier_says(quick_images, images):
     X, y = images
-    classifier = quick_images(n_rounds=1, oracle=lambda queries: [(int(9 - y[q.index])) for q in queries])
+    one_round, classifier = (
+        quick_images(n_rounds=n, oracle=lambda queries: [(int(9 - y[q.index])) for q in queries]) for n in (1, 2)
+    )
     asked = [answer.query.index for answer in classifier.answers_]
     np.testing.assert_array_equal(classifier.labels_[asked], 9 - y[asked])
     np.testing.assert_array_equal(classifier.label_confidence_[asked], 1)
+    classifier, asked = one_round, [answer.query.index for answer in one_round.answers_]  # nothing has judged it
     others = np.setdiff1d(np.arange(len(X)), asked)
     np.testing.assert_array_equal(classifier.labels_[others], classifier.predict(X)[others])
     probability = classifier.predict_proba(X).max(axis=1)

@@ -85,6 +85,9 @@ def test_answers_count_by_their_confidence_and_from_all_rounds(rng):
     wrong = Foretold(truth[None], (code + 1) % N_CLASSES, np.zeros(300))
     right = foretold([truth], code)
     np.testing.assert_allclose(fit_log_pool([right, wrong], (1.0,)), fit_log_pool([right], (1.0,)))
+    half, twice = Foretold(truth[None], code, np.full(300, 0.5)), [Foretold(truth[None], code, np.full(300, 0.5))] * 2
+    np.testing.assert_allclose(fit_log_pool(twice, (1.0,)), fit_log_pool([right], (1.0,)), rtol=1e-4)
+    assert abs(fit_log_pool([half], (1.0,)) - 1) < abs(fit_log_pool([right], (1.0,)) - 1)
     halves = [foretold([truth[part]], code[part]) for part in (slice(100), slice(100, None))]
     np.testing.assert_allclose(fit_log_pool(halves, (1.0,)), fit_log_pool([right], (1.0,)), rtol=1e-4)
 
@@ -94,6 +97,19 @@ def test_a_temperature_is_found_again(rng, temperature):
     p = softmax(rng.normal(size=(30_000, N_CLASSES)), axis=1)
     target = log_pool(p[None], [1 / temperature])
     assert temperature_between(p, target) == pytest.approx(temperature, rel=1e-3)
+
+
+def test_a_temperature_takes_saturated_probabilities_for_what_they_are(rng):
+    logits = 25 * rng.normal(size=(5000, N_CLASSES))
+    p, target = softmax(logits, axis=1), softmax(logits / 5, axis=1)
+    assert temperature_between(p, target) == pytest.approx(5, rel=0.05)
+
+
+def test_an_opinion_that_was_always_wrong_keeps_a_little_weight():
+    sure = np.tile([0.99, 0.01], (20, 1))
+    weight = fit_log_pool([foretold([sure, sure], np.ones(20, dtype=int))], prior=(1.0, 0.0))
+    assert weight[0] > 0
+    assert log_pool([sure, sure], weight).argmax(axis=1).max() == 0
 
 
 def test_a_temperature_has_bounds():
