@@ -238,7 +238,9 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
             rows = undecided_rows(round_.previous.probability, round_.previous.predicted, graph, n_rows)
         clusters = round_.clusters(rows, plan.n_questions, settings)
         asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
-        said: Any = {a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label}  # type: ignore[union-attr]
+        said: dict[Any, tuple[Any, float]] = {
+            a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label and a.query is not None
+        }
         known.labels |= said
         if round_.previous is not None:
             known.foretold += _foretold(round_.previous, said)

@@ -111,12 +111,11 @@ def fit_log_pool(foretold: Sequence[Foretold], prior: Sequence[float]) -> NDArra
     start = np.asarray(prior, dtype=float)
 
     def loss(weight: NDArray[Any]) -> float:
-        missed = sum(
-            -(answers.confidence * log_softmax(_log_odds(answers.opinions, weight), axis=-1)[row, answers.code]).sum()
-            for answers in foretold
-            for row in [np.arange(len(answers.code))]
-        )
-        return float(missed + ((weight - start) ** 2).sum())
+        total = ((weight - start) ** 2).sum()
+        for answers in foretold:
+            log_p = log_softmax(_log_odds(answers.opinions, weight), axis=-1)
+            total -= answers.confidence @ log_p[np.arange(len(log_p)), answers.code]
+        return float(total)
 
     bounds = [(LEAST_WEIGHT if weight > 0 else 0.0, None) for weight in start]
     return np.asarray(minimize(loss, start, method="L-BFGS-B", bounds=bounds).x)
