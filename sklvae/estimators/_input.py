@@ -118,8 +118,10 @@ def _mismatch(estimator: BaseEstimator, image_shape: tuple[int, ...], came: tupl
 
 
 def input_points(rows: NDArray[Any], event: Sequence[int]) -> NDArray[np.float32]:
-    """Principal components of the inputs: of images as they are, of the columns of a table in standard deviations."""
-    return principal_points(rows, 1.0 if len(event) == 3 else feature_moments(rows, shared=False)[1])
+    """Principal components of the inputs: of each image in its own contrast, of a table's columns in theirs."""
+    if len(event) == 3:
+        return principal_points(rows, by_row=True)
+    return principal_points(rows, feature_moments(rows, shared=False)[1])
 
 
 def inputs_graph(rows: NDArray[Any], event: Sequence[int]) -> csr_array:

@@ -17,7 +17,7 @@ MOST_FITTED = 10_000
 
 
 def principal_points(
-    rows: NDArray[Any], scale: NDArray[Any] | float = 1.0, *, n_components: int = 50
+    rows: NDArray[Any], scale: NDArray[Any] | float = 1.0, *, by_row: bool = False, n_components: int = 50
 ) -> NDArray[np.float32]:
     """Project rows on their principal components, chunk by chunk: no float copy of X is made.
 
@@ -27,6 +27,9 @@ def principal_points(
         Any numbers.
     scale : float or ndarray of shape (n_features,), default=1.0
         What a feature is divided by first.
+    by_row : bool, default=False
+        Then take from each row its mean and divide it by its standard deviation, so that rows are near each other
+        when they correlate: images, however bright and of whatever contrast. A constant row becomes 0.
     n_components : int, default=50
         Rows of no more features than that are only scaled.
 
@@ -41,10 +44,22 @@ def principal_points(
     >>> principal_points(np.random.default_rng(0).normal(size=(90, 60)), n_components=5).shape
     (90, 5)
     """
-    starts = range(0, len(rows), CHUNK)
+
+    def scaled(some: NDArray[Any]) -> NDArray[np.float32]:
+        points = some / scale
+        return (standardized(points) if by_row else points).astype(np.float32)
+
+    chunks = (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK))
     if rows.shape[1] <= n_components:
-        return np.concatenate([(rows[i : i + CHUNK] / scale).astype(np.float32) for i in starts])
-    some = rows[:: -(-len(rows) // MOST_FITTED)]
+        return np.concatenate([scaled(chunk) for chunk in chunks])
     pca = PCA(min(n_components, len(rows)), svd_solver="covariance_eigh")
-    pca.fit((some / scale).astype(np.float32))
-    return np.concatenate([pca.transform((rows[i : i + CHUNK] / scale).astype(np.float32)) for i in starts])
+    pca.fit(scaled(rows[:: -(-len(rows) // MOST_FITTED)]))
+    return np.concatenate([pca.transform(scaled(chunk)) for chunk in chunks])
+
+
+def standardized(rows: NDArray[Any]) -> NDArray[Any]:
+    """Each row less its mean, in its standard deviations; a constant row is 0, whatever rounding left of it."""
+    mean = rows.mean(axis=1, keepdims=True)
+    deviation = rows.std(axis=1, keepdims=True)
+    varies = deviation > 1e-6 * np.abs(mean)
+    return np.where(varies, (rows - mean) / np.where(varies, deviation, 1.0), 0.0)

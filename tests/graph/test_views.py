@@ -44,6 +44,29 @@ def test_few_features_are_scaled_in_chunks(monkeypatch):
     np.testing.assert_allclose(principal_points(X, scale), X / scale, rtol=1e-6)
 
 
+@pytest.mark.parametrize("n_features", [6, 70])
+def test_by_row_distances_are_correlations(n_features):
+    X = np.random.default_rng(0).integers(0, 256, (40, n_features), dtype=np.uint8)
+    found = principal_points(X, by_row=True, n_components=n_features - 1)
+    np.testing.assert_allclose(
+        pdist(found, "sqeuclidean") / (2 * n_features), pdist(X.astype(float), "correlation"), rtol=1e-3
+    )
+
+
+def test_by_row_neither_brightness_nor_contrast_counts():
+    X = np.random.default_rng(0).normal(size=(30, 70))
+    contrast, brightness = np.random.default_rng(1).uniform(0.5, 2, (2, 30, 1))
+    found = principal_points(contrast * X + brightness, by_row=True, n_components=8)
+    np.testing.assert_allclose(pdist(found), pdist(principal_points(X, by_row=True, n_components=8)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_by_row_a_constant_row_is_zero(dtype):
+    X = np.random.default_rng(0).normal(size=(6, 5)).astype(dtype)
+    X[[1, 4]] = [[0.1], [-1e6 / 3]]
+    np.testing.assert_array_equal(principal_points(X, by_row=True)[[1, 4]], 0)
+
+
 @pytest.mark.parametrize("n_features", [4, 70])
 def test_a_file_of_pixels_gives_the_points_of_its_numbers(tmp_path, n_features):
     X = np.random.default_rng(0).integers(0, 256, (50, n_features), dtype=np.uint8)
