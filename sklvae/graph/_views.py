@@ -29,7 +29,8 @@ def principal_points(
         What a feature is divided by first.
     by_row : bool, default=False
         Then take from each row its mean and divide it by its standard deviation, so that rows are near each other
-        when they correlate: images, however bright and of whatever contrast. A constant row becomes 0.
+        when they correlate: images, however bright and of whatever contrast. A constant row becomes 0; where all
+        rows are constant, they stay as they are.
     n_components : int, default=50
         Rows of no more features than that are only scaled.
 
@@ -44,16 +45,17 @@ def principal_points(
     >>> principal_points(np.random.default_rng(0).normal(size=(90, 60)), n_components=5).shape
     (90, 5)
     """
+    some = rows[:: -(-len(rows) // MOST_FITTED)]
+    by_row = by_row and bool(standardized(some / scale).any())
 
-    def scaled(some: NDArray[Any]) -> NDArray[np.float32]:
-        points = some / scale
+    def scaled(chunk: NDArray[Any]) -> NDArray[np.float32]:
+        points = chunk / scale
         return (standardized(points) if by_row else points).astype(np.float32)
 
     chunks = (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK))
     if rows.shape[1] <= n_components:
         return np.concatenate([scaled(chunk) for chunk in chunks])
-    pca = PCA(min(n_components, len(rows)), svd_solver="covariance_eigh")
-    pca.fit(scaled(rows[:: -(-len(rows) // MOST_FITTED)]))
+    pca = PCA(min(n_components, len(rows)), svd_solver="covariance_eigh").fit(scaled(some))
     return np.concatenate([pca.transform(scaled(chunk)) for chunk in chunks])
 
 

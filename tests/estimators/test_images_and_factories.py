@@ -60,3 +60,12 @@ def test_images_of_another_shape_are_refused_and_flat_rows_are_not(kind, digits)
         ValueError, match=r"X must be a table \(n, features\), or images .* got shape \(200, 1, 1, 8, 8\)"
     ):
         model.fit(X.reshape(-1, 1, 1, 8, 8), y)
+
+
+@pytest.mark.parametrize("kind", [ClusterLabelVAEClassifier, M2Classifier], ids=lambda kind: kind.__name__)
+@pytest.mark.filterwarnings("ignore:M2Classifier")  # after one epoch
+def test_images_that_differ_in_brightness_alone_have_neighbors(kind):
+    brightness = np.linspace(0, 1, 60, dtype=np.float32)
+    y = np.where(np.arange(60) % 4 == 0, brightness > 0.5, -1)
+    model = quick(kind).fit(np.broadcast_to(brightness[:, None, None], (60, 8, 8)), y)
+    assert np.isin(model.labels_, [0, 1]).all()

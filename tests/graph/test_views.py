@@ -68,6 +68,13 @@ def test_by_row_a_constant_row_is_zero(dtype):
 
 
 @pytest.mark.parametrize("n_features", [4, 70])
+def test_by_row_rows_without_contrast_differ_in_brightness(n_features):
+    brightness = np.random.default_rng(0).random((12, 1))
+    found = principal_points(np.repeat(brightness, n_features, axis=1), by_row=True, n_components=5)
+    np.testing.assert_allclose(pdist(found), np.sqrt(n_features) * pdist(brightness), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_features", [4, 70])
 def test_a_file_of_pixels_gives_the_points_of_its_numbers(tmp_path, n_features):
     X = np.random.default_rng(0).integers(0, 256, (50, n_features), dtype=np.uint8)
     np.save(tmp_path / "x.npy", X)
