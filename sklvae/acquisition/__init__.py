@@ -40,7 +40,7 @@ from ._anchors import distant_least_confident, farthest_per_class
 from ._badge import badge
 from ._balanced import informative_representative_diverse
 from ._batch_bald import batch_bald
-from ._clusters import medoids, typiclust
+from ._clusters import medoids, partition, typiclust
 from ._cover import prob_cover, pure_radius
 from ._discriminative import discriminative
 from ._farthest import farthest_first
@@ -82,6 +82,7 @@ __all__ = [
     "least_confident",
     "margin",
     "medoids",
+    "partition",
     "prob_cover",
     "pure_radius",
     "query",

@@ -16,7 +16,7 @@ from ._checks import require
 from ._distances import chunks, spaced, squared_distances
 from ._farthest import farthest_first
 
-__all__ = ["assign", "medoids", "typiclust"]
+__all__ = ["assign", "medoids", "partition", "typiclust"]
 
 MOST_EXACT = 50
 """Clusters up to which k-means sees all points at every step, and batches of `BATCH` points beyond."""
@@ -77,10 +77,9 @@ def typiclust(
     """
     require(n_neighbors >= 1, "typiclust: n_neighbors", "an integer >= 1", n_neighbors)
     points = np.concatenate([embedding, labeled_embedding])
-    n_clusters = min(len(labeled_embedding) + n, max(MOST_CLUSTERS, n), len(points))
-    cluster = assign(points, n_clusters, random_state)
-    size = np.bincount(cluster, minlength=n_clusters)
-    known = np.bincount(cluster[len(embedding) :], minlength=n_clusters)
+    cluster = partition(points, len(labeled_embedding), n, random_state)
+    size = np.bincount(cluster)
+    known = np.bincount(cluster[len(embedding) :], minlength=len(size))
     left = size - known
     members = np.split(np.argsort(cluster, kind="stable"), np.cumsum(size)[:-1])
     ranked: dict[int, list[int]] = {}
@@ -152,6 +151,42 @@ def medoids(embedding: NDArray[Any], *, n: int, random_state: Any = None) -> NDA
     rest = np.setdiff1d(np.arange(len(embedding)), chosen)
     more = farthest_first(embedding[rest], embedding[chosen], n=n - len(chosen))
     return np.concatenate([chosen, rest[more]])
+
+
+def partition(points: NDArray[Any], n_labeled: int, n: int, random_state: Any = None) -> NDArray[np.int64]:
+    """Cluster points by k-means into as many clusters as there are labels and questions.
+
+    However the labels lie, at least as many clusters as there are questions have none.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, d)
+        The pool and what is labeled.
+    n_labeled, n : int
+        How many of them are labeled, and how many questions there are. More than 500 clusters are made only for more
+        than 500 questions; labels may be in all of them then.
+    random_state : int, RandomState or None, default=None
+        Decides where k-means starts.
+
+    Returns
+    -------
+    ndarray of shape (n_points,)
+        The cluster of each point, from 0.
+
+    References
+    ----------
+    Hacohen, Dekel and Weinshall, 2022, "Active learning on a budget: opposite strategies suit high and low budgets",
+    Algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.acquisition import partition
+    >>> cluster = partition(np.array([[0.0], [1.0], [9.0]]), n_labeled=1, n=1, random_state=0)
+    >>> (cluster == cluster[0]).tolist()
+    [True, True, False]
+    """
+    return assign(points, min(n_labeled + n, max(MOST_CLUSTERS, n), len(points)), random_state)
 
 
 def assign(points: NDArray[Any], n_clusters: int, random_state: Any) -> NDArray[np.int64]:

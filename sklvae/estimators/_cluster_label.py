@@ -43,8 +43,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     Parameters
     ----------
     n_clusters : int, default=10
-        Clusters of a round, and parts of a split. With ``propagation="graph"`` a round asks about more where
-        its equal share of `budget` is larger.
+        Clusters of a round, and parts of a split. With ``propagation="graph"`` the first round asks about half of
+        `budget` where that is more, and later ones share the rest.
     clusterer : {"gmm", "kmeans"} or estimator, default="gmm"
         A full-covariance Gaussian mixture, k-means, or any scikit-learn mixture or centroid clusterer, whose
         number of clusters and random state are set here.
@@ -70,8 +70,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
         "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the
-        most typical row of each cluster is asked about, later ones where graph and classifier are undecided,
-        and all labels spread over a graph of neighbors among the inputs and in the latent space.
+        most typical row of each cluster is asked about, in later rounds of clusters by k-means that have no answer and
+        where graph and classifier are undecided; all labels spread over neighbors among the inputs and the latents.
     augment : callable, "auto" or None, default="auto"
         Makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), that the network is taught to see as the same;
         "auto" moves images a little, and turns, scales and shears them as far as they still lie among the others, as

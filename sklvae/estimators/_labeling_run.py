@@ -8,6 +8,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import cache, partial
 from itertools import count
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +42,7 @@ from ..training import (
     seeded,
 )
 from ._base import auto_epochs
-from ._input import inputs_graph
+from ._input import input_points, inputs_graph
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
 from ._run import Run
 from ._slots import drawn_together
@@ -150,6 +151,8 @@ class LabelingRun(Run):
             previous = self.spread if self.model is not None else None
             graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
             round_ = Round(z, graph, previous, self._query_maker(number, z), seed)
+            if previous is not None and plan is not None and settings.propagation == "graph":
+                round_ = replace(round_, pooled=self._pooled(previous), places=self._places())
             if self.directions is not None and previous is None and plan is not None:  # clusters of one class each
                 points = drawn_together(graph(), self.directions, seed)
                 round_ = replace(round_, points=points, directions=self.directions)
@@ -176,12 +179,15 @@ class LabelingRun(Run):
             )
 
     def _plan(self, number: int) -> Plan | None:
-        """Share what is left of the budget: clusters of this round first, then splits, then later rounds."""
+        """Share what is left of the budget: clusters of this round first, then splits, then later rounds.
+
+        With a graph, half of the questions are those of the first round, and later ones have equal shares.
+        """
         settings = self.estimator
         left, later = settings.budget - settings.n_queries_, settings.n_rounds - number - 1
         n_questions = settings.n_clusters
         if settings.propagation == "graph":
-            n_questions = min(max(n_questions, left // (later + 1)), left)
+            n_questions = ceil(left / (later + 1)) if number else max(n_questions, left // 2 if later else left)
         n_questions = min(n_questions, len(self.rows) - len(self.known.labels))
         return Plan(n_questions, left - n_questions) if 0 < n_questions <= left else None
 
@@ -223,6 +229,17 @@ class LabelingRun(Run):
             if self.model is None:  # the latents say less than the directions until labels have shaped them
                 return graph
         return with_latents(graph, z)
+
+    def _pooled(self, spread: Spread) -> NDArray[Any]:
+        """What graph and classifier say, as far as each foretold the answers that came after."""
+        weight = fit_log_pool(self.known.foretold, BY_GRAPH if self.augment is None else BY_CLASSIFIER)
+        return log_pool([spread.predicted, spread.probability], weight)
+
+    def _places(self) -> NDArray[Any] | None:
+        """Where clusters of images without an answer are looked for: inputs and directions side by side."""
+        if self.directions is None:
+            return None
+        return side_by_side(input_points(self.rows, self.event), self.directions)
 
     def _train(self, model: ClassifiedVAE, spread: Spread, number: int) -> bool:
         """Train on with labels (Equation 4); says whether that was interrupted."""
@@ -310,8 +327,7 @@ class LabelingRun(Run):
         """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
         fitted, code, confidence = self.estimator, spread.code, spread.weight
         if self.known.foretold or self.augment is not None:
-            weight = fit_log_pool(self.known.foretold, BY_GRAPH if self.augment is None else BY_CLASSIFIER)
-            pool = log_pool([spread.predicted, spread.probability], weight)
+            pool = self._pooled(spread)
             inferred = (self._known_codes(spread)["codes"] == UNLABELED) & ((self.augment is not None) | (code >= 0))
             code = np.where(inferred, pool.argmax(axis=1), code)
             confidence = np.where(inferred, pool.max(axis=1), confidence)
@@ -337,6 +353,12 @@ class LabelingRun(Run):
                 "mean_confidence": float(spread.weight.mean()),
             }
         )
+
+
+def side_by_side(*views: NDArray[Any]) -> NDArray[Any]:
+    """Points of which each view, (n, d_i), has an equal share of the variance: (n, sum d_i)."""
+    variance = [max(view.var(axis=0).sum(), np.finfo(view.dtype).tiny) for view in views]
+    return np.concatenate([view / np.sqrt(v) for view, v in zip(views, variance, strict=True)], axis=1)
 
 
 def point(vae: NeighborVAE, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._labels import UNLABELED, plain_classes
+from ..acquisition import partition
 from ..graph import between_clusters, merge_clusters, spread_labels
 from ..labeling import (
     Answer,
@@ -21,17 +22,15 @@ from ..labeling import (
     QueryBatch,
     ask_clusters,
     confidence_of,
+    doubtful_clusters,
     find_clusters,
-    undecided_rows,
+    shared_doubt,
 )
 
 __all__ = ["PROPAGATIONS", "Known", "Plan", "Round", "Spread"]
 
 N_MEMBERS = 16
 """Members of a cluster that a query shows."""
-
-DOUBTED_SHARE = 1 / 6
-"""Share of the rows, the most doubtful ones, that a later round of graph propagation asks among."""
 
 
 @dataclass
@@ -136,6 +135,10 @@ class Round:
     directions : ndarray of shape (n_samples, p), default=None
         Where points follow the graph: they tell which rows are together, but not which of them are typical. Small
         clusters are merged on the graph then, and described by the directions.
+    pooled : ndarray of shape (n_samples, n_classes), default=None
+        What graph and classifier together say after the round before.
+    places : ndarray of shape (n_samples, q), default=None
+        Other points, among which later rounds find clusters without an answer.
     """
 
     points: NDArray[Any]
@@ -144,6 +147,8 @@ class Round:
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
     directions: NDArray[Any] | None = None
+    pooled: NDArray[Any] | None = None
+    places: NDArray[Any] | None = None
 
     def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
         """Cluster some rows in the latent space."""
@@ -153,6 +158,13 @@ class Round:
         return find_clusters(
             self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level, **more
         )
+
+    def doubtful(self, pooled: NDArray[Any], known: Known, n_clusters: int) -> list[Cluster]:
+        """Of as many clusters as there are answers and questions, those without an answer that are most in doubt."""
+        points = self.points if self.places is None else self.places
+        answered = np.array([*known.labels, *(known.asked - known.labels.keys())], dtype=np.int64)
+        assignment = partition(points, len(answered), n_clusters, self.seed)
+        return doubtful_clusters(points, assignment, answered, shared_doubt(pooled, self.graph()), n_clusters)
 
     def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
         weight = between_clusters(self.graph(), assignment)
@@ -227,16 +239,15 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     Neighbors are taken both among the inputs and in the latent space: the first keep what an encoder that
     trains on its own labels forgets, the second carry what it has learned.
 
-    The first round asks about the rows nearest to cluster centers, later ones about those where graph and
-    classifier are undecided.
+    Every round asks about the rows nearest to cluster centers: the first about all clusters, later ones about those
+    that have no answer yet, where graph and classifier are most undecided.
     """
     graph = round_.graph()
     if plan is not None:
-        rows = np.arange(len(round_.points))
-        if round_.previous is not None:
-            n_rows = max(int(len(rows) * DOUBTED_SHARE), plan.n_questions)
-            rows = undecided_rows(round_.previous.probability, round_.previous.predicted, graph, n_rows)
-        clusters = round_.clusters(rows, plan.n_questions, settings)
+        if round_.pooled is None:
+            clusters = round_.clusters(np.arange(len(round_.points)), plan.n_questions, settings)
+        else:
+            clusters = round_.doubtful(round_.pooled, known, plan.n_questions)
         asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
         said: dict[Any, tuple[Any, float]] = {
             a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label and a.query is not None

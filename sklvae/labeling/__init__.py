@@ -11,7 +11,7 @@ from ._log import AnswerLog, SessionError
 from ._majority import MajorityOracle
 from ._opinions import Foretold, fit_log_pool, log_pool, temperature_between
 from ._oracles import MemoizingOracle, SimulatedOracle
-from ._proposals import undecided_rows
+from ._proposals import doubtful_clusters, shared_doubt
 from ._queries import Query, QueryBatch
 from ._splitting import ask_clusters
 from ._web import WebOracle
@@ -41,10 +41,11 @@ __all__ = [
     "consult",
     "described",
     "digest",
+    "doubtful_clusters",
     "find_clusters",
     "fit_log_pool",
     "log_pool",
     "read_answers",
+    "shared_doubt",
     "temperature_between",
-    "undecided_rows",
 ]

@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-__all__ = ["CLUSTERERS", "Cluster", "find_clusters"]
+__all__ = ["CLUSTERERS", "Cluster", "find_clusters", "hard_cluster"]
 
 CLUSTERERS: dict[str, BaseEstimator] = {
     "gmm": GaussianMixture(covariance_type="full", reg_covar=1e-4),
@@ -157,6 +157,13 @@ def find_clusters(
         )
         for k, covariance in enumerate(covariances)
     ]
+
+
+def hard_cluster(points: NDArray[Any], rows: NDArray[np.int64]) -> Cluster:
+    """The cluster of these rows of all points, each of which is in no other; around their mean."""
+    members = points[rows].astype(np.float64)
+    center = members.mean(axis=0)
+    return Cluster(rows, members, center, _covariance(members - center), np.ones(len(rows)))
 
 
 def _prepared(clusterer: str | BaseEstimator, n_clusters: int, seed: int) -> BaseEstimator:

@@ -1,4 +1,4 @@
-"""Which rows are worth a question once something is known."""
+"""Which clusters are worth a question once something is known."""
 
 from __future__ import annotations
 
@@ -8,51 +8,78 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-__all__ = ["undecided_rows"]
+from ._clusters import Cluster, hard_cluster
+
+__all__ = ["doubtful_clusters", "shared_doubt"]
 
 N_STEPS = 3
 """Steps of averaging over neighbors: doubt that a neighborhood shares, not that of one odd sample."""
 
 
-def undecided_rows(spread: NDArray[Any], predicted: NDArray[Any], graph: csr_array, n_rows: int) -> NDArray[np.int64]:
-    """Rows in the neighborhoods where two opinions are undecided or contradict each other.
-
-    The doubt of a row is 1 minus the smaller of the two margins, and 1 where the opinions differ; it is
-    averaged over the graph.
+def shared_doubt(probability: NDArray[Any], graph: csr_array) -> NDArray[np.float64]:
+    """How likely the labels in the neighborhood of a row are to be wrong: 1 - max p, averaged over the graph.
 
     Parameters
     ----------
-    spread, predicted : ndarray of shape (n, n_classes)
-        Class probabilities by the graph and by the classifier.
+    probability : ndarray of shape (n, n_classes)
+        Class probabilities.
     graph : csr_array of shape (n, n)
         Weights between neighbors.
-    n_rows : int
-        How many rows to give.
 
     Returns
     -------
-    ndarray of shape (n_rows,)
-        Most doubtful first.
+    ndarray of shape (n,)
+        In [0, 1]; 0 for a row without neighbors.
 
     Examples
     --------
     >>> import numpy as np
     >>> from scipy.sparse import csr_array
-    >>> from sklvae.labeling import undecided_rows
-    >>> spread = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
-    >>> undecided_rows(spread, spread, csr_array(np.eye(3)), n_rows=2)
-    array([1, 2])
+    >>> from sklvae.labeling import shared_doubt
+    >>> probability = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
+    >>> shared_doubt(probability, csr_array(np.eye(3))).round(1).tolist()
+    [0.1, 0.5, 0.3]
     """
-    doubt = 1 - np.minimum(_margin(spread), _margin(predicted))
-    doubt[spread.argmax(axis=1) != predicted.argmax(axis=1)] = 1
+    doubt = 1 - probability.max(axis=1)
     degree = np.asarray(graph.sum(axis=1)).ravel()
     for _ in range(N_STEPS):
         doubt = (graph @ doubt) / np.maximum(degree, np.finfo(float).tiny)
-    return np.argsort(-doubt, kind="stable")[:n_rows]
+    return doubt
 
 
-def _margin(probability: NDArray[Any]) -> NDArray[Any]:
-    if probability.shape[1] < 2:
-        return np.ones(len(probability))
-    second, first = np.partition(probability, (-2, -1), axis=1)[:, -2:].T
-    return np.asarray(first - second)
+def doubtful_clusters(
+    points: NDArray[Any], assignment: NDArray[np.int64], answered: NDArray[np.int64], doubt: NDArray[Any], n: int
+) -> list[Cluster]:
+    """The clusters with the fewest answers, and of these the ones with the most doubt, a sum over their rows.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, d)
+        Where the rows are.
+    assignment : ndarray of shape (n_samples,)
+        The cluster of each row, 0, 1, ...
+    answered : ndarray of shape (n_answered,)
+        Rows that were asked about, or whose label is known.
+    doubt : ndarray of shape (n_samples,)
+        Doubt about each row, at least 0.
+    n : int
+        How many clusters to give; fewer if there are no more.
+
+    Returns
+    -------
+    list of Cluster
+        In the order of choice; each with the mean of its members as its center.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.labeling import doubtful_clusters
+    >>> points, doubt = np.array([[0.0], [1.0], [8.0], [9.0], [20.0]]), np.array([0.9, 0.9, 0.2, 0.3, 0.4])
+    >>> chosen = doubtful_clusters(points, np.array([0, 0, 1, 1, 2]), np.array([1]), doubt, 2)
+    >>> [cluster.rows.tolist() for cluster in chosen]
+    [[2, 3], [4]]
+    """
+    found, assignment = np.unique(assignment, return_inverse=True)
+    n_answers = np.bincount(assignment[answered], minlength=len(found))
+    order = np.lexsort((-np.bincount(assignment, weights=doubt), n_answers))
+    return [hard_cluster(points, np.flatnonzero(assignment == k)) for k in order[:n]]

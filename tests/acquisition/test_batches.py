@@ -14,6 +14,7 @@ from sklvae.acquisition import (
     farthest_first,
     informative_representative_diverse,
     medoids,
+    partition,
     prob_cover,
     pure_radius,
     typiclust,
@@ -253,3 +254,12 @@ def test_batches_know_neither_order_nor_place_nor_unit(seed, unit):
             assert (within & free)[found].sum() == (within & free)[expected].sum()
         else:
             np.testing.assert_array_equal(found, expected)
+
+
+@given(SEEDS, st.integers(0, 20), st.integers(1, 10))
+def test_wherever_labels_lie_as_many_clusters_as_questions_have_none(seed, n_labeled, n):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(60, 2))
+    cluster = partition(points, n_labeled, n, seed)
+    labeled = rng.choice(60, n_labeled, replace=False)
+    assert len(np.setdiff1d(cluster, cluster[labeled])) >= n

@@ -68,6 +68,21 @@ def test_queries_of_the_graph_are_rows_of_X_and_never_asked_twice(blobs, quick, 
         np.testing.assert_array_equal(query.x, X[query.index])
 
 
+@pytest.mark.parametrize(
+    ("settings", "shares"),
+    [
+        ({"n_clusters": 4, "budget": 20, "n_rounds": 4}, [10, 4, 3, 3]),
+        ({"n_clusters": 9, "budget": 12, "n_rounds": 3}, [9, 2, 1]),
+        ({"n_clusters": 4, "budget": 12, "n_rounds": 1}, [12]),
+        ({"n_clusters": 4, "budget": 4, "n_rounds": 5}, [4]),
+    ],
+)
+def test_half_of_the_questions_come_first_and_later_rounds_share_the_rest(settings, shares, blobs, quick, truth):
+    X, y = blobs
+    classifier = quick(**settings).fit(X, oracle=truth(y))
+    assert [record["n_queries"] for record in classifier.rounds_] == shares
+
+
 def test_the_answer_about_a_row_is_its_label(blobs, quick, truth):
     X, _ = blobs
     classifier = quick().fit(X, oracle=lambda queries: [("ab"[query.index % 2], 0.7)[0] for query in queries])

@@ -95,6 +95,22 @@ def test_clusters_are_merged_where_the_graph_connects_them(merges):
             np.testing.assert_allclose(cluster.center, (points[cluster.rows] ** 2).mean(axis=0))
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_later_rounds_ask_about_the_cluster_without_an_answer(given):
+    """A row that was asked about has an answer, even if it was no label."""
+    rng = np.random.default_rng(0)
+    blob = rng.permutation(np.repeat(np.arange(6), 20))
+    places, noise = 50 * np.eye(6)[blob] + rng.normal(size=(120, 6)), rng.normal(size=(120, 6))
+    first = [int(np.flatnonzero(blob == k)[0]) for k in range(5)]
+    known = Known(dict.fromkeys(first[:4], ("cat", 1.0)), asked=set(first[2:]))
+    graph = knn_graph(places)
+    points, more = (noise, {"places": places}) if given else (places, {})
+    round_ = Round(points, lambda: graph, None, lambda cluster, index: None, 0, **more)
+    (cluster,) = round_.doubtful(np.full((120, 2), 0.5), known, 1)
+    assert set(blob[cluster.rows]) == {5}
+    assert len(cluster) == 20
+
+
 def test_a_merged_cluster_is_described_by_its_members():
     centers = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0], [6.0, 6.0]])
     points = np.repeat(centers, 50, axis=0) + np.random.default_rng(0).normal(0, 0.3, size=(200, 2))

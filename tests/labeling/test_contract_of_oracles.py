@@ -28,7 +28,6 @@ from sklvae.labeling import (
     consult,
     find_clusters,
     read_answers,
-    undecided_rows,
 )
 
 
@@ -227,13 +226,3 @@ def test_splitting_goes_level_by_level_biggest_first_within_the_spare_questions(
     with pytest.raises(StopIteration) as end:
         conversation.send([Answer("a"), Answer(INVALID), Answer("b")])
     assert len(end.value.value) == 5
-
-
-def test_doubt_is_where_neighbors_share_it():
-    from sklvae.graph import knn_graph
-
-    points = np.arange(30.0)[:, None]
-    sure, torn = np.array([1.0, 0.0]), np.array([0.5, 0.5])
-    spread = np.where((np.arange(30) < 10)[:, None], torn, sure)
-    found = undecided_rows(spread, spread, knn_graph(points, 2), 8)
-    assert set(found) <= set(range(10))

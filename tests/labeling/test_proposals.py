@@ -1,0 +1,40 @@
+"""Which clusters later rounds ask about, against obvious references."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from sklvae.graph import knn_graph
+from sklvae.labeling import doubtful_clusters, shared_doubt
+
+SURE, TORN = np.array([1.0, 0.0]), np.array([0.5, 0.5])
+LINE = np.arange(30.0)[:, None]
+
+
+def test_doubt_is_where_neighbors_share_it():
+    probability = np.where((np.arange(30) < 10)[:, None], TORN, SURE)
+    doubt = shared_doubt(probability, knn_graph(LINE, 2))
+    assert set(np.argsort(-doubt)[:8]) <= set(range(10))
+    np.testing.assert_allclose(doubt[:5], 0.5)
+    np.testing.assert_allclose(doubt[15:], 0)
+
+
+def test_one_odd_row_is_no_doubt_and_a_row_alone_has_none():
+    probability = np.where((np.arange(30) == 15)[:, None], TORN, SURE)
+    assert shared_doubt(probability, knn_graph(LINE, 2)).max() < 0.25
+    np.testing.assert_array_equal(shared_doubt(probability, csr_array((30, 30))), 0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(0, 12))
+def test_fewest_answers_come_first_and_then_most_doubt(seed, n, n_answered):
+    rng = np.random.default_rng(seed)
+    points, assignment, doubt = rng.normal(size=(40, 3)), rng.integers(0, 9, 40), rng.random(40)
+    answered = rng.choice(40, n_answered, replace=False)
+    members = [np.flatnonzero(assignment == k) for k in np.unique(assignment)]
+    expected = sorted(members, key=lambda rows: (np.isin(rows, answered).sum(), -doubt[rows].sum()))[:n]
+    found = doubtful_clusters(points, assignment, answered, doubt, n)
+    assert [cluster.rows.tolist() for cluster in found] == [rows.tolist() for rows in expected]
+    for cluster in found:
+        np.testing.assert_allclose(cluster.center, points[cluster.rows].mean(axis=0))
+        np.testing.assert_allclose(cluster.euclidean(), np.linalg.norm(points[cluster.rows] - cluster.center, axis=1))
