@@ -148,14 +148,7 @@ class LabelingRun(Run):
             if self.asks and plan is None and number > 0:
                 break
             before = len(settings.answers_)
-            previous = self.spread if self.model is not None else None
-            graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
-            round_ = Round(z, graph, previous, self._query_maker(number, z), seed)
-            if previous is not None and plan is not None and settings.propagation == "graph":
-                round_ = replace(round_, pooled=self._pooled(previous), places=self._places())
-            if self.directions is not None and previous is None and plan is not None:  # clusters of one class each
-                points = drawn_together(graph(), self.directions, seed)
-                round_ = replace(round_, points=points, directions=self.directions)
+            round_ = self._round(number, z, asks=plan is not None)
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
             self.spread, self.number = spread, number + 1
             if not len(spread.classes):
@@ -177,6 +170,17 @@ class LabelingRun(Run):
                 f"{len(settings.answers_)} answers gave {len(self.spread.classes)} class(es), "
                 f"{self.spread.classes.tolist()}. The answers are kept in answers_."
             )
+
+    def _round(self, number: int, z: NDArray[Any], *, asks: bool) -> Round:
+        """What a round works on: of images, the first one on clusters of one class each, others on places for more."""
+        previous = self.spread if self.model is not None else None
+        graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
+        round_ = Round(z, graph, previous, self._query_maker(number, z), seed)
+        if self.directions is None or not asks:
+            return round_
+        if previous is None:
+            return replace(round_, points=drawn_together(graph(), self.directions, seed), directions=self.directions)
+        return replace(round_, places=side_by_side(input_points(self.rows, self.event), self.directions))
 
     def _plan(self, number: int) -> Plan | None:
         """Share what is left of the budget: clusters of this round first, then splits, then later rounds.
@@ -229,17 +233,6 @@ class LabelingRun(Run):
             if self.model is None:  # the latents say less than the directions until labels have shaped them
                 return graph
         return with_latents(graph, z)
-
-    def _pooled(self, spread: Spread) -> NDArray[Any]:
-        """What graph and classifier say, as far as each foretold the answers that came after."""
-        weight = fit_log_pool(self.known.foretold, BY_GRAPH if self.augment is None else BY_CLASSIFIER)
-        return log_pool([spread.predicted, spread.probability], weight)
-
-    def _places(self) -> NDArray[Any] | None:
-        """Where clusters of images without an answer are looked for: inputs and directions side by side."""
-        if self.directions is None:
-            return None
-        return side_by_side(input_points(self.rows, self.event), self.directions)
 
     def _train(self, model: ClassifiedVAE, spread: Spread, number: int) -> bool:
         """Train on with labels (Equation 4); says whether that was interrupted."""
@@ -327,7 +320,8 @@ class LabelingRun(Run):
         """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
         fitted, code, confidence = self.estimator, spread.code, spread.weight
         if self.known.foretold or self.augment is not None:
-            pool = self._pooled(spread)
+            weight = fit_log_pool(self.known.foretold, BY_GRAPH if self.augment is None else BY_CLASSIFIER)
+            pool = log_pool([spread.predicted, spread.probability], weight)
             inferred = (self._known_codes(spread)["codes"] == UNLABELED) & ((self.augment is not None) | (code >= 0))
             code = np.where(inferred, pool.argmax(axis=1), code)
             confidence = np.where(inferred, pool.max(axis=1), confidence)

@@ -135,8 +135,6 @@ class Round:
     directions : ndarray of shape (n_samples, p), default=None
         Where points follow the graph: they tell which rows are together, but not which of them are typical. Small
         clusters are merged on the graph then, and described by the directions.
-    pooled : ndarray of shape (n_samples, n_classes), default=None
-        What graph and classifier together say after the round before.
     places : ndarray of shape (n_samples, q), default=None
         Other points, among which later rounds find clusters without an answer.
     """
@@ -147,7 +145,6 @@ class Round:
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
     directions: NDArray[Any] | None = None
-    pooled: NDArray[Any] | None = None
     places: NDArray[Any] | None = None
 
     def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
@@ -159,12 +156,13 @@ class Round:
             self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level, **more
         )
 
-    def doubtful(self, pooled: NDArray[Any], known: Known, n_clusters: int) -> list[Cluster]:
+    def doubtful(self, previous: Spread, known: Known, n_clusters: int) -> list[Cluster]:
         """Of as many clusters as there are answers and questions, those without an answer that are most in doubt."""
         points = self.points if self.places is None else self.places
         answered = np.array([*known.labels, *(known.asked - known.labels.keys())], dtype=np.int64)
         assignment = partition(points, len(answered), n_clusters, self.seed)
-        return doubtful_clusters(points, assignment, answered, shared_doubt(pooled, self.graph()), n_clusters)
+        doubt = shared_doubt(previous.probability, previous.predicted, self.graph())
+        return doubtful_clusters(points, assignment, answered, doubt, n_clusters)
 
     def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
         weight = between_clusters(self.graph(), assignment)
@@ -244,10 +242,10 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     """
     graph = round_.graph()
     if plan is not None:
-        if round_.pooled is None:
+        if round_.previous is None:
             clusters = round_.clusters(np.arange(len(round_.points)), plan.n_questions, settings)
         else:
-            clusters = round_.doubtful(round_.pooled, known, plan.n_questions)
+            clusters = round_.doubtful(round_.previous, known, plan.n_questions)
         asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
         said: dict[Any, tuple[Any, float]] = {
             a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label and a.query is not None

@@ -16,13 +16,16 @@ N_STEPS = 3
 """Steps of averaging over neighbors: doubt that a neighborhood shares, not that of one odd sample."""
 
 
-def shared_doubt(probability: NDArray[Any], graph: csr_array) -> NDArray[np.float64]:
-    """How likely the labels in the neighborhood of a row are to be wrong: 1 - max p, averaged over the graph.
+def shared_doubt(spread: NDArray[Any], predicted: NDArray[Any], graph: csr_array) -> NDArray[np.float64]:
+    """How undecided two opinions are in the neighborhood of a row, or how much they contradict each other.
+
+    The doubt of a row is 1 minus the smaller of the two margins, and 1 where the opinions differ; it is
+    averaged over the graph.
 
     Parameters
     ----------
-    probability : ndarray of shape (n, n_classes)
-        Class probabilities.
+    spread, predicted : ndarray of shape (n, n_classes)
+        Class probabilities by the graph and by the classifier.
     graph : csr_array of shape (n, n)
         Weights between neighbors.
 
@@ -36,11 +39,12 @@ def shared_doubt(probability: NDArray[Any], graph: csr_array) -> NDArray[np.floa
     >>> import numpy as np
     >>> from scipy.sparse import csr_array
     >>> from sklvae.labeling import shared_doubt
-    >>> probability = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
-    >>> shared_doubt(probability, csr_array(np.eye(3))).round(1).tolist()
-    [0.1, 0.5, 0.3]
+    >>> spread = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
+    >>> shared_doubt(spread, spread, csr_array(np.eye(3))).round(1).tolist()
+    [0.2, 1.0, 0.6]
     """
-    doubt = 1 - probability.max(axis=1)
+    doubt = 1 - np.minimum(_margin(spread), _margin(predicted))
+    doubt[spread.argmax(axis=1) != predicted.argmax(axis=1)] = 1
     degree = np.asarray(graph.sum(axis=1)).ravel()
     for _ in range(N_STEPS):
         doubt = (graph @ doubt) / np.maximum(degree, np.finfo(float).tiny)
@@ -83,3 +87,10 @@ def doubtful_clusters(
     n_answers = np.bincount(assignment[answered], minlength=len(found))
     order = np.lexsort((-np.bincount(assignment, weights=doubt), n_answers))
     return [hard_cluster(points, np.flatnonzero(assignment == k)) for k in order[:n]]
+
+
+def _margin(probability: NDArray[Any]) -> NDArray[Any]:
+    if probability.shape[1] < 2:
+        return np.ones(len(probability))
+    second, first = np.partition(probability, (-2, -1), axis=1)[:, -2:].T
+    return np.asarray(first - second)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_moons
 
-from sklvae.estimators._propagation import Known, Plan, Round, by_cluster
+from sklvae.estimators._propagation import Known, Plan, Round, Spread, by_cluster
 from sklvae.graph import knn_graph
 from sklvae.labeling import INVALID, SKIP, Answer, find_clusters
 
@@ -106,7 +106,9 @@ def test_later_rounds_ask_about_the_cluster_without_an_answer(given):
     graph = knn_graph(places)
     points, more = (noise, {"places": places}) if given else (places, {})
     round_ = Round(points, lambda: graph, None, lambda cluster, index: None, 0, **more)
-    (cluster,) = round_.doubtful(np.full((120, 2), 0.5), known, 1)
+    torn = np.full((120, 2), 0.5)
+    previous = Spread(np.arange(2), np.zeros(120, dtype=np.int64), np.zeros(120, dtype=np.float32), torn, torn)
+    (cluster,) = round_.doubtful(previous, known, 1)
     assert set(blob[cluster.rows]) == {5}
     assert len(cluster) == 20
 

@@ -13,17 +13,23 @@ LINE = np.arange(30.0)[:, None]
 
 
 def test_doubt_is_where_neighbors_share_it():
-    probability = np.where((np.arange(30) < 10)[:, None], TORN, SURE)
-    doubt = shared_doubt(probability, knn_graph(LINE, 2))
+    spread = np.where((np.arange(30) < 10)[:, None], TORN, SURE)
+    doubt = shared_doubt(spread, spread, knn_graph(LINE, 2))
     assert set(np.argsort(-doubt)[:8]) <= set(range(10))
-    np.testing.assert_allclose(doubt[:5], 0.5)
-    np.testing.assert_allclose(doubt[15:], 0)
+    np.testing.assert_allclose(doubt[:5], 1)
+    np.testing.assert_allclose(doubt[15:], 0, atol=1e-12)
 
 
-def test_one_odd_row_is_no_doubt_and_a_row_alone_has_none():
-    probability = np.where((np.arange(30) == 15)[:, None], TORN, SURE)
-    assert shared_doubt(probability, knn_graph(LINE, 2)).max() < 0.25
-    np.testing.assert_array_equal(shared_doubt(probability, csr_array((30, 30))), 0)
+def test_one_odd_row_is_little_doubt_and_a_row_alone_has_none():
+    spread = np.where((np.arange(30) == 15)[:, None], TORN, SURE)
+    assert shared_doubt(spread, spread, knn_graph(LINE, 2)).max() < 0.5
+    np.testing.assert_array_equal(shared_doubt(spread, spread, csr_array((30, 30))), 0)
+
+
+def test_two_sure_opinions_that_differ_are_full_doubt_and_one_class_is_none():
+    sure = np.tile(SURE, (30, 1))
+    np.testing.assert_allclose(shared_doubt(sure, sure[:, ::-1], knn_graph(LINE, 2)), 1)
+    np.testing.assert_allclose(shared_doubt(sure[:, :1], sure[:, :1], knn_graph(LINE, 2)), 0)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(0, 12))
