@@ -43,11 +43,11 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     Parameters
     ----------
     n_clusters : int, default=10
-        Clusters of a round, and parts of a split. With ``propagation="graph"`` the first round asks about half of
-        `budget` where that is more, and later ones share the rest.
+        Clusters of a round, and parts of a split. With ``propagation="graph"`` the first of several rounds asks
+        about half of `budget` where that is more, and later ones share the rest.
     clusterer : {"gmm", "kmeans"} or estimator, default="gmm"
         A full-covariance Gaussian mixture, k-means, or any scikit-learn mixture or centroid clusterer, whose
-        number of clusters and random state are set here.
+        number of clusters and random state are set here. Later rounds of a graph split clusters by it alone.
     distance : {"euclidean", "mahalanobis"}, default="euclidean"
         From a cluster's center, in the latent space; Mahalanobis by the cluster's own covariance. For
         ``propagation="cluster"``.
@@ -70,8 +70,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
         "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the
-        most typical row of each cluster is asked about, in later rounds of clusters by k-means that have no answer and
-        where graph and classifier are undecided; all labels spread over neighbors among the inputs and the latents.
+        most typical row of each cluster is asked about; later rounds cluster anew by k-means, and ask where there are
+        fewest answers and most doubt. All labels spread over neighbors among the inputs and in the latent space.
     augment : callable, "auto" or None, default="auto"
         Makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), that the network is taught to see as the same;
         "auto" moves images a little, and turns, scales and shears them as far as they still lie among the others, as

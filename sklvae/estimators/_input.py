@@ -23,11 +23,15 @@ __all__ = [
     "input_points",
     "inputs_graph",
     "sample_shape",
+    "side_by_side",
     "within_unit",
 ]
 
 DTYPES = (np.float64, np.float32, np.uint8)
 CHUNK = 1024
+
+NO_VARIANCE = 1e-10
+"""Share of the mean square that is left of the variance of equal points by rounding."""
 
 
 def check_rows(
@@ -127,3 +131,13 @@ def input_points(rows: NDArray[Any], event: Sequence[int]) -> NDArray[np.float32
 def inputs_graph(rows: NDArray[Any], event: Sequence[int]) -> csr_array:
     """Neighbors among the inputs, by `input_points`."""
     return knn_graph(input_points(rows, event))
+
+
+def side_by_side(*views: NDArray[Any]) -> NDArray[Any]:
+    """Points of which each view, (n, d_i), has an equal share of the variance; one that does not vary is left out."""
+    scaled = []
+    for view in views:
+        variance = view.var(axis=0).sum()
+        if variance > NO_VARIANCE * np.square(view).sum(axis=1).mean():
+            scaled.append(view / np.sqrt(variance))
+    return np.concatenate(scaled, axis=1) if scaled else views[0]

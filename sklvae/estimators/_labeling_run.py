@@ -42,7 +42,7 @@ from ..training import (
     seeded,
 )
 from ._base import auto_epochs
-from ._input import input_points, inputs_graph
+from ._input import input_points, inputs_graph, side_by_side
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
 from ._run import Run
 from ._slots import drawn_together
@@ -172,7 +172,7 @@ class LabelingRun(Run):
             )
 
     def _round(self, number: int, z: NDArray[Any], *, asks: bool) -> Round:
-        """What a round works on: of images, the first one on clusters of one class each, others on places for more."""
+        """What a round works on; where there are views, the first one on points that follow the graph."""
         previous = self.spread if self.model is not None else None
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
         round_ = Round(z, graph, previous, self._query_maker(number, z), seed)
@@ -180,18 +180,20 @@ class LabelingRun(Run):
             return round_
         if previous is None:
             return replace(round_, points=drawn_together(graph(), self.directions, seed), directions=self.directions)
-        return replace(round_, places=side_by_side(input_points(self.rows, self.event), self.directions))
+        return replace(round_, embedding=side_by_side(input_points(self.rows, self.event), self.directions))
 
     def _plan(self, number: int) -> Plan | None:
         """Share what is left of the budget: clusters of this round first, then splits, then later rounds.
 
-        With a graph, half of the questions are those of the first round, and later ones have equal shares.
+        With a graph, the first round has half of them, at least `n_clusters`, and later ones have equal shares.
         """
         settings = self.estimator
         left, later = settings.budget - settings.n_queries_, settings.n_rounds - number - 1
         n_questions = settings.n_clusters
         if settings.propagation == "graph":
-            n_questions = ceil(left / (later + 1)) if number else max(n_questions, left // 2 if later else left)
+            n_questions = ceil(left / (later + 1))
+            if self.model is None and later:
+                n_questions = min(max(settings.n_clusters, left // 2), left)
         n_questions = min(n_questions, len(self.rows) - len(self.known.labels))
         return Plan(n_questions, left - n_questions) if 0 < n_questions <= left else None
 
@@ -347,12 +349,6 @@ class LabelingRun(Run):
                 "mean_confidence": float(spread.weight.mean()),
             }
         )
-
-
-def side_by_side(*views: NDArray[Any]) -> NDArray[Any]:
-    """Points of which each view, (n, d_i), has an equal share of the variance: (n, sum d_i)."""
-    variance = [max(view.var(axis=0).sum(), np.finfo(view.dtype).tiny) for view in views]
-    return np.concatenate([view / np.sqrt(v) for view, v in zip(views, variance, strict=True)], axis=1)
 
 
 def point(vae: NeighborVAE, x: Tensor) -> Tensor:

@@ -135,8 +135,8 @@ class Round:
     directions : ndarray of shape (n_samples, p), default=None
         Where points follow the graph: they tell which rows are together, but not which of them are typical. Small
         clusters are merged on the graph then, and described by the directions.
-    places : ndarray of shape (n_samples, q), default=None
-        Other points, among which later rounds find clusters without an answer.
+    embedding : ndarray of shape (n_samples, q), default=None
+        Other points, among which later rounds find clusters without an answer. Splits are found among `points`.
     """
 
     points: NDArray[Any]
@@ -145,7 +145,7 @@ class Round:
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
     directions: NDArray[Any] | None = None
-    places: NDArray[Any] | None = None
+    embedding: NDArray[Any] | None = None
 
     def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
         """Cluster some rows in the latent space."""
@@ -157,9 +157,9 @@ class Round:
         )
 
     def doubtful(self, previous: Spread, known: Known, n_clusters: int) -> list[Cluster]:
-        """Of as many clusters as there are answers and questions, those without an answer that are most in doubt."""
-        points = self.points if self.places is None else self.places
-        answered = np.array([*known.labels, *(known.asked - known.labels.keys())], dtype=np.int64)
+        """Of as many clusters as answers so far and questions now, those with the fewest answers and most doubt."""
+        points = self.points if self.embedding is None else self.embedding
+        answered = np.array(sorted(known.labels.keys() | known.asked), dtype=np.int64)
         assignment = partition(points, len(answered), n_clusters, self.seed)
         doubt = shared_doubt(previous.probability, previous.predicted, self.graph())
         return doubtful_clusters(points, assignment, answered, doubt, n_clusters)
@@ -238,7 +238,7 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     trains on its own labels forgets, the second carry what it has learned.
 
     Every round asks about the rows nearest to cluster centers: the first about all clusters, later ones about those
-    that have no answer yet, where graph and classifier are most undecided.
+    with the fewest answers where graph and classifier are most undecided.
     """
     graph = round_.graph()
     if plan is not None:

@@ -161,8 +161,8 @@ def find_clusters(
 
 def hard_cluster(points: NDArray[Any], rows: NDArray[np.int64]) -> Cluster:
     """The cluster of these rows of all points, each of which is in no other; around their mean."""
-    members = points[rows].astype(np.float64)
-    center = members.mean(axis=0)
+    members = points[rows]
+    center = members.mean(axis=0, dtype=np.float64)
     return Cluster(rows, members, center, _covariance(members - center), np.ones(len(rows)))
 
 

@@ -56,6 +56,8 @@ def doubtful_clusters(
 ) -> list[Cluster]:
     """The clusters with the fewest answers, and of these the ones with the most doubt, a sum over their rows.
 
+    Clusters of which every row is answered are left out; of equal ones the larger come first.
+
     Parameters
     ----------
     points : ndarray of shape (n_samples, d)
@@ -63,7 +65,7 @@ def doubtful_clusters(
     assignment : ndarray of shape (n_samples,)
         The cluster of each row, 0, 1, ...
     answered : ndarray of shape (n_answered,)
-        Rows that were asked about, or whose label is known.
+        Rows that were asked about, or whose label is known; each once.
     doubt : ndarray of shape (n_samples,)
         Doubt about each row, at least 0.
     n : int
@@ -84,13 +86,14 @@ def doubtful_clusters(
     [[2, 3], [4]]
     """
     found, assignment = np.unique(assignment, return_inverse=True)
-    n_answers = np.bincount(assignment[answered], minlength=len(found))
-    order = np.lexsort((-np.bincount(assignment, weights=doubt), n_answers))
-    return [hard_cluster(points, np.flatnonzero(assignment == k)) for k in order[:n]]
+    size, n_answers = np.bincount(assignment), np.bincount(assignment[answered], minlength=len(found))
+    order = np.lexsort((-size, -np.bincount(assignment, weights=doubt), n_answers))
+    unanswered = order[n_answers[order] < size[order]]
+    return [hard_cluster(points, np.flatnonzero(assignment == k)) for k in unanswered[:n]]
 
 
 def _margin(probability: NDArray[Any]) -> NDArray[Any]:
     if probability.shape[1] < 2:
-        return np.ones(len(probability))
+        return np.asarray(probability[:, 0])  # there is no runner-up
     second, first = np.partition(probability, (-2, -1), axis=1)[:, -2:].T
     return np.asarray(first - second)

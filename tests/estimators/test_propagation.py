@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_moons
 
-from sklvae.estimators._propagation import Known, Plan, Round, Spread, by_cluster
+from sklvae.estimators._propagation import Known, Plan, Round, Spread, by_cluster, by_graph
 from sklvae.graph import knn_graph
 from sklvae.labeling import INVALID, SKIP, Answer, find_clusters
 
@@ -95,22 +95,26 @@ def test_clusters_are_merged_where_the_graph_connects_them(merges):
             np.testing.assert_allclose(cluster.center, (points[cluster.rows] ** 2).mean(axis=0))
 
 
-@pytest.mark.parametrize("given", [True, False])
-def test_later_rounds_ask_about_the_cluster_without_an_answer(given):
+@pytest.mark.parametrize("elsewhere", [True, False])
+@pytest.mark.parametrize("in_doubt", [4, 5])
+def test_later_rounds_ask_about_the_doubtful_cluster_without_an_answer(elsewhere, in_doubt):
     """A row that was asked about has an answer, even if it was no label."""
     rng = np.random.default_rng(0)
-    blob = rng.permutation(np.repeat(np.arange(6), 20))
-    places, noise = 50 * np.eye(6)[blob] + rng.normal(size=(120, 6)), rng.normal(size=(120, 6))
-    first = [int(np.flatnonzero(blob == k)[0]) for k in range(5)]
-    known = Known(dict.fromkeys(first[:4], ("cat", 1.0)), asked=set(first[2:]))
-    graph = knn_graph(places)
-    points, more = (noise, {"places": places}) if given else (places, {})
-    round_ = Round(points, lambda: graph, None, lambda cluster, index: None, 0, **more)
-    torn = np.full((120, 2), 0.5)
-    previous = Spread(np.arange(2), np.zeros(120, dtype=np.int64), np.zeros(120, dtype=np.float32), torn, torn)
-    (cluster,) = round_.doubtful(previous, known, 1)
-    assert set(blob[cluster.rows]) == {5}
-    assert len(cluster) == 20
+    blob = rng.permutation(np.repeat(np.arange(6), [20, 20, 20, 20, 10, 30]))
+    points, noise = 50 * np.eye(6)[blob] + rng.normal(size=(120, 6)), rng.normal(size=(120, 6))
+    opinion = np.where((blob == in_doubt)[:, None], [0.5, 0.5], [1.0, 0.0])
+    previous = Spread(np.arange(2), np.zeros(120, dtype=np.int64), np.zeros(120, dtype=np.float32), opinion, opinion)
+    first = [int(np.flatnonzero(blob == k)[0]) for k in range(4)]
+    known = Known(dict.fromkeys(first[:3], ("cat", 1.0)), asked=set(first[1:]))
+    graph = knn_graph(points)
+    points, more = (noise, {"embedding": points}) if elsewhere else (points, {})
+    round_ = Round(points, lambda: graph, previous, lambda cluster, index: SimpleNamespace(id=index), 0, **more)
+    asked = by_graph(round_, known, Plan(2, 0), SimpleNamespace(n_clusters=2, max_depth=0))
+    assert len(next(asked)) == 2
+    (row, other) = (row for row in known.asked if row not in first)
+    assert {blob[row], blob[other]} == {4, 5}
+    cluster, _ = round_.doubtful(previous, known=Known(known.labels, set(first)), n_clusters=2)
+    assert set(blob[cluster.rows]) == {in_doubt}
 
 
 def test_a_merged_cluster_is_described_by_its_members():

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from sklvae import ClusterLabelVAEClassifier, load
+from sklvae.acquisition import partition
+from sklvae.estimators import _propagation
 from sklvae.graph import knn_graph
 
 
@@ -70,6 +72,22 @@ def test_attraction_makes_neighbors_alike(quick_images, images):
         return cosine[edges.coords].mean() - cosine.mean()
 
     assert likeness(100.0) > likeness(0.0) + 0.2
+
+
+def test_later_rounds_cluster_what_views_and_inputs_show(quick_images, quick, blobs, truth, monkeypatch):
+    seen = []
+
+    def spy(points, *args):
+        seen.append(points.shape)
+        return partition(points, *args)
+
+    monkeypatch.setattr(_propagation, "partition", spy)
+    fit = quick_images(n_rounds=3)
+    n_inputs, n_directions = 50, fit.net_.module_.model.vae.n_directions.item()
+    assert seen == [(len(fit.labels_), n_inputs + n_directions)] * 2
+    X, y = blobs
+    table = quick(n_rounds=2).fit(X, oracle=truth(y))
+    assert seen[2:] == [(len(X), table.n_latent)]
 
 
 def test_labels_are_what_is_known_and_else_what_the_classifier_says(quick_images, images):
