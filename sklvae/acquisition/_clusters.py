@@ -154,9 +154,9 @@ def medoids(embedding: NDArray[Any], *, n: int, random_state: Any = None) -> NDA
 
 
 def partition(points: NDArray[Any], n_labeled: int, n: int, random_state: Any = None) -> NDArray[np.int64]:
-    """Cluster points by k-means into as many clusters as there are labels and questions.
+    """Cluster points by k-means into as many clusters as there are labels and questions: the first step of `typiclust`.
 
-    However the labels lie, at least as many clusters as there are questions have none.
+    However the labels lie among distinct points, at least as many clusters as there are questions have none.
 
     Parameters
     ----------
@@ -172,11 +172,6 @@ def partition(points: NDArray[Any], n_labeled: int, n: int, random_state: Any = 
     -------
     ndarray of shape (n_points,)
         The cluster of each point, from 0.
-
-    References
-    ----------
-    Hacohen, Dekel and Weinshall, 2022, "Active learning on a budget: opposite strategies suit high and low budgets",
-    Algorithm 1.
 
     Examples
     --------

@@ -156,8 +156,11 @@ class Round:
             self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level, **more
         )
 
-    def doubtful(self, previous: Spread, known: Known, n_clusters: int) -> list[Cluster]:
-        """Of as many clusters as answers so far and questions now, those with the fewest answers and most doubt."""
+    def candidates(self, known: Known, n_clusters: int, settings: Any) -> list[Cluster]:
+        """Clusters of all rows; in later rounds, of as many as answers and questions, those with most doubt."""
+        previous = self.previous
+        if previous is None:
+            return self.clusters(np.arange(len(self.points)), n_clusters, settings)
         points = self.points if self.embedding is None else self.embedding
         answered = np.array(sorted(known.labels.keys() | known.asked), dtype=np.int64)
         assignment = partition(points, len(answered), n_clusters, self.seed)
@@ -242,10 +245,7 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     """
     graph = round_.graph()
     if plan is not None:
-        if round_.previous is None:
-            clusters = round_.clusters(np.arange(len(round_.points)), plan.n_questions, settings)
-        else:
-            clusters = round_.doubtful(round_.previous, known, plan.n_questions)
+        clusters = round_.candidates(known, plan.n_questions, settings)
         asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
         said: dict[Any, tuple[Any, float]] = {
             a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label and a.query is not None

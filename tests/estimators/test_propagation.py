@@ -113,7 +113,7 @@ def test_later_rounds_ask_about_the_doubtful_cluster_without_an_answer(elsewhere
     assert len(next(asked)) == 2
     (row, other) = (row for row in known.asked if row not in first)
     assert {blob[row], blob[other]} == {4, 5}
-    cluster, _ = round_.doubtful(previous, known=Known(known.labels, set(first)), n_clusters=2)
+    cluster, _ = round_.candidates(Known(known.labels, set(first)), 2, None)
     assert set(blob[cluster.rows]) == {in_doubt}
 
 
