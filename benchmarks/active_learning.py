@@ -21,8 +21,8 @@ questions are the medoids of their clusters then.
 
 The classifier is `M2Classifier` with a convolutional q(y|x), which learns on from round to round, but starts anew from
 labels spread over a graph in `tens` and `fifty`. After `supervised-` it is that q(y|x) alone, trained anew on labeled
-rows, for 50 epochs. `vaal`, `discriminator` (no adversarial term) and `refit` are `VAALClassifier` with a VAE, and with
-`-m2` behind it with M2.
+rows for 50 epochs, in `tens` and `fifty` from random labels for 500. `vaal`, `discriminator` (no adversarial term) and
+`refit` are `VAALClassifier` with a VAE, and with `-m2` behind it with M2.
 """
 
 import argparse
@@ -69,6 +69,10 @@ FIRST = ("random", "typiclust", "medoids", "typiclust-latents", "medoids-latents
 OF_INPUTS = ("typiclust", "coreset")
 """Acquisitions that compare principal components; the others compare latents."""
 
+SUPERVISED = ("supervised-random", "supervised-margin")
+EPOCHS_OF_HUNDREDS, EPOCHS_OF_TENS = 50, 500
+"""Epochs of the supervised network, whose steps would be few with few labels."""
+
 VAAL = {
     "vaal": {},
     "vaal-m2": {"latent": "m2"},
@@ -114,7 +118,7 @@ class Seen(nn.Module):
         return self.network(views(x) if self.training else x)
 
 
-def supervised():
+def supervised(max_epochs):
     """`Seen`, trained on labeled rows alone, anew in each round."""
     network = NeuralNetClassifier(
         Seen,
@@ -123,9 +127,9 @@ def supervised():
         optimizer=torch.optim.AdamW,
         lr=2e-3,
         batch_size=64,
-        max_epochs=50,
+        max_epochs=max_epochs,
         train_split=None,
-        callbacks=[LRScheduler("CosineAnnealingLR", T_max=50)],
+        callbacks=[LRScheduler("CosineAnnealingLR", T_max=max_epochs)],
         verbose=0,
     )
     return make_pipeline(FunctionTransformer(as_events), network)
@@ -134,8 +138,12 @@ def supervised():
 def learner(task, name, seed):
     """The acquisition, and the classifier that it is for."""
     rounds = {"batch_size": task.batch_size, "n_rounds": task.n_rounds, "random_state": seed}
+    goes_on = task.n_known > 0
     if name.startswith("supervised"):
-        return ActiveLearningClassifier(supervised(), acquisition=name.removeprefix("supervised-"), **rounds)
+        network = supervised(EPOCHS_OF_HUNDREDS if goes_on else EPOCHS_OF_TENS)
+        return ActiveLearningClassifier(
+            network, acquisition=name.removeprefix("supervised-"), initial="random", **rounds
+        )
     shared = {
         "augment": views,
         "hidden_units": (256,),
@@ -149,7 +157,6 @@ def learner(task, name, seed):
         return ActiveLearningClassifier(
             VAALClassifier(**latent, **shared), acquisition=acquisition, warm_start=True, **rounds
         )
-    goes_on = task.n_known > 0
     m2 = M2Classifier(encoder=encoder, start=None if goes_on else "graph", marginalization="truncated", **shared)
     name, _, latents = name.partition("-")
     embedding = VariationalAutoencoder(n_latent=20, beta=0.3) if latents else PCA(50) if name in OF_INPUTS else None
@@ -200,13 +207,13 @@ DRAWN = {
 }
 """Curves of `--plot`."""
 
-IN_ROUNDS = (*ACQUISITIONS, *VAAL, "supervised-random", "supervised-margin")
+IN_ROUNDS = (*ACQUISITIONS, *VAAL, *SUPERVISED)
 TASKS = {
     "table": Task(IN_ROUNDS, N_TRAIN, 1000, batch_size=1000, n_rounds=7, epochs=3),
     "three": Task(IN_ROUNDS, N_TRAIN, 500, 64, n_rounds=14, epochs=1, classes=(2, 4, 7)),
     "hundreds": Task(IN_ROUNDS, 10_000, 200, batch_size=300, n_rounds=6, epochs=3),
-    "tens": Task((*ACQUISITIONS, "margin-latents"), 5_000, 0, batch_size=40, n_rounds=5, epochs=6),
-    "fifty": Task(FIRST, N_TRAIN, 0, 50, n_rounds=1, epochs=3),
+    "tens": Task((*ACQUISITIONS, "margin-latents", *SUPERVISED), 5_000, 0, batch_size=40, n_rounds=5, epochs=6),
+    "fifty": Task((*FIRST, "supervised-random"), N_TRAIN, 0, 50, n_rounds=1, epochs=3),
 }
 
 

@@ -82,7 +82,10 @@ def run(name, seed):
         "forest": forest(seed).fit(X[rows], y[rows]),
     }
     scores = {method: classifier.score(X_test, y_test) for method, classifier in fitted.items()}
-    return {"data": name, "seed": seed, "n": len(X), "features": X.shape[1], "seconds": seconds, **scores}
+    rest = labels < 0
+    unasked = float(np.mean(ours.labels_[rest] == y[rest]))
+    sizes = {"n": len(X), "features": X.shape[1]}
+    return {"data": name, "seed": seed, **sizes, "seconds": seconds, "unasked": unasked, **scores}
 
 
 METHODS = ("sklvae", "label_spreading", "self_training", "forest")
@@ -113,12 +116,12 @@ def table():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[5], help="how many, or from which to which")
     arguments = parser.parse_args()
     if arguments.what == "table":
         table()
         return
-    for seed in range(arguments.seeds):
+    for seed in range(*arguments.seeds):
         for name in (*FROM_SKLEARN, *FROM_KEEL):
             if any((record["data"], record["seed"]) == (name, seed) for record in read(RESULTS)):
                 continue

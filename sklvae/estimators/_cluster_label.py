@@ -69,14 +69,14 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     max_depth : int, default=2
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
-        "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the
-        most typical row of each cluster is asked about; later rounds cluster anew by k-means, and ask where there are
-        fewest answers and most doubt. All labels spread over neighbors among the inputs and in the latent space.
+        "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the most
+        typical row of each cluster is asked about; later rounds cluster anew and ask where there are fewest answers and
+        most doubt. Labels spread over neighbors among inputs and latents; in a table, a random forest of the labels has
+        a say too, as far as it foretells labels held out from it.
     augment : callable, "auto" or None, default="auto"
-        Makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), that the network is taught to see as the same;
-        "auto" moves images a little, and turns, scales and shears them as far as they still lie among the others, as
-        in `M2Classifier`; None teaches no views. In the rounds spread labels, known ones, and the network's own
-        guesses where they are sure are taught to views. For ``propagation="graph"``.
+        For ``propagation="graph"``. Makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), that are taught to
+        be the same: what is spread, known, or guessed and sure holds for them. "auto" moves, turns, scales and shears
+        images as in `M2Classifier`, and shows the encoder tables with noise of 0.3 standard deviations in each column.
     attraction : float, default=100.0
         Weight of the term that makes views of neighbors alike before the first question, per sample; where there are
         views.

@@ -12,6 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
@@ -37,12 +38,13 @@ from ..training import (
     WithLabeled,
     WithNeighbors,
     choose_augment,
+    column_noise,
     fresh_seed,
     in_blocks,
     seeded,
 )
 from ._base import auto_epochs
-from ._input import input_points, inputs_graph, side_by_side
+from ._input import feature_moments, input_points, inputs_graph, side_by_side
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
 from ._run import Run
 from ._slots import drawn_together
@@ -108,6 +110,7 @@ class LabelingRun(Run):
         self.number, self.spread = 0, Spread.nothing(len(rows))
         self.event = estimator._event
         self.augment = choose_augment(estimator.augment, self.event, rows) if estimator.propagation == "graph" else None
+        self.noise = self._noise()
         self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
         self._see(None)
 
@@ -175,7 +178,8 @@ class LabelingRun(Run):
         """What a round works on; where there are views, the first one on points that follow the graph."""
         previous = self.spread if self.model is not None else None
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
-        round_ = Round(z, graph, previous, self._query_maker(number, z), seed)
+        table = self.rows if len(self.event) == 1 else None
+        round_ = Round(z, graph, previous, self._query_maker(number, z), seed, table=table)
         if self.directions is None or not asks:
             return round_
         if previous is None:
@@ -200,7 +204,7 @@ class LabelingRun(Run):
     def _pretrained(self) -> VAE:
         """A VAE trained without labels (cluster-label paper, Equation 1); of images, on views of neighbors."""
         settings, rows = self.estimator, Rows(self.rows, self.event)
-        objective: Any = partial(beta_vae_loss, beta=settings.beta)
+        objective: Any = partial(beta_vae_loss, beta=settings.beta, noise=self.noise)
         if self.augment is not None:
             objective = partial(
                 neighbor_vae_loss, beta=settings.beta, attraction=settings.attraction, augment=self.augment
@@ -214,6 +218,14 @@ class LabelingRun(Run):
                 "Interrupted while pretraining, before the first question: transform and inverse_transform work."
             )
         return vae
+
+    def _noise(self) -> Callable[[Tensor], Tensor] | None:
+        """What keeps the encoder from learning the rows of a table by heart."""
+        settings = self.estimator
+        if settings.augment != "auto" or settings.propagation != "graph" or len(self.event) == 3:
+            return None
+        _, scale = feature_moments(self.rows, shared=False)
+        return partial(column_noise, scale=torch.from_numpy(scale))
 
     def _point(self) -> None:
         """Where the rows lie, as seen before labels tell the network what to see."""
@@ -242,7 +254,7 @@ class LabelingRun(Run):
         earlier = deepcopy(model.state_dict())
         weights = {"beta": settings.beta, "gamma": settings.gamma}
         labels = {"code": np.maximum(spread.code, 0), "weight": spread.weight}
-        objective: Any = partial(cluster_label_loss, **weights)
+        objective: Any = partial(cluster_label_loss, **weights, noise=self.noise)
         rows = Rows(self.rows, self.event, **labels)
         if self.augment is not None:
             objective = partial(taught_loss, **weights, augment=self.augment)

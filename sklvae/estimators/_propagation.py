@@ -24,10 +24,15 @@ from ..labeling import (
     confidence_of,
     doubtful_clusters,
     find_clusters,
+    forest_opinion,
+    judged_pool,
     shared_doubt,
 )
 
 __all__ = ["PROPAGATIONS", "Known", "Plan", "Round", "Spread"]
+
+GRAPH_ALONE = (1.0, 0.0)
+"""Weights of graph and forest before labels have judged them."""
 
 N_MEMBERS = 16
 """Members of a cluster that a query shows."""
@@ -137,6 +142,8 @@ class Round:
         clusters are merged on the graph then, and described by the directions.
     embedding : ndarray of shape (n_samples, q), default=None
         Other points, among which later rounds find clusters without an answer. Splits are found among `points`.
+    table : ndarray of shape (n_samples, n_features), default=None
+        Rows whose columns say something one by one, so that a random forest may have a say.
     """
 
     points: NDArray[Any]
@@ -146,6 +153,7 @@ class Round:
     seed: int
     directions: NDArray[Any] | None = None
     embedding: NDArray[Any] | None = None
+    table: NDArray[Any] | None = None
 
     def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
         """Cluster some rows in the latent space."""
@@ -241,7 +249,8 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     trains on its own labels forgets, the second carry what it has learned.
 
     Every round asks about the rows nearest to cluster centers: the first about all clusters, later ones about those
-    with the fewest answers where graph and classifier are most undecided.
+    with the fewest answers where graph and classifier are most undecided. Of a table, graph and a random forest are
+    pooled, as known labels judge them.
     """
     graph = round_.graph()
     if plan is not None:
@@ -256,10 +265,7 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     if not known.labels:
         return Spread.nothing(len(round_.points))
     classes, code_of = _classes([label for label, _ in known.labels.values()])
-    seeds = np.zeros((len(round_.points), len(classes)))
-    for row, (label, confidence) in known.labels.items():
-        seeds[row, code_of[label]] = confidence
-    probability = spread_labels(graph, seeds)
+    probability = _inferred(round_, graph, len(classes), _arrays(known, code_of))
     weight = probability.max(axis=1).astype(np.float32)
     code = np.where(weight > 0, probability.argmax(axis=1), UNLABELED)
     return _with_known(Spread(classes, code, weight, probability, probability), known, code_of)
@@ -298,6 +304,30 @@ def _foretold(previous: Spread, said: Mapping[Any, tuple[Any, float]]) -> list[F
         return []
     codes, confidences = np.array([(code_of[said[row][0]], said[row][1]) for row in rows]).T
     return [Foretold(np.stack([previous.predicted[rows], previous.probability[rows]]), codes.astype(int), confidences)]
+
+
+def _inferred(round_: Round, graph: csr_array, n_classes: int, known: tuple[Any, Any, Any]) -> NDArray[np.float64]:
+    """Class probabilities of all rows from known rows, their codes and confidences; 0 where nothing says anything."""
+
+    def spread(rows: Any, code: Any, confidence: Any, where: Any) -> NDArray[np.float64]:
+        seeds = np.zeros((graph.shape[0], n_classes))
+        seeds[rows, code] = confidence
+        return spread_labels(graph, seeds)[where]
+
+    if round_.table is None or n_classes < 2 or not len(known[0]):
+        return spread(*known, slice(None))
+    forest = partial(forest_opinion, round_.table, n_classes, random_state=round_.seed)
+    pool = judged_pool([spread, forest], *known, GRAPH_ALONE, random_state=round_.seed)
+    return np.where(np.ptp(pool, axis=1, keepdims=True) > 0, pool, 0.0)
+
+
+def _arrays(
+    known: Known, code_of: Mapping[Any, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Rows whose label has any weight, its code and its weight."""
+    said = [(row, code_of[label], trust) for row, (label, trust) in known.labels.items() if trust > 0]
+    rows, code, confidence = np.array(said, dtype=np.float64).reshape(-1, 3).T
+    return rows.astype(np.int64), code.astype(np.int64), confidence
 
 
 def _classes(labels: list[Any]) -> tuple[NDArray[Any], dict[Any, int]]:

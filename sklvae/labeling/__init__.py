@@ -5,6 +5,7 @@ from ._clusters import Cluster, find_clusters
 from ._confidence import confidence_of
 from ._console import ConsoleOracle
 from ._consult import Round, consult
+from ._cross_fitting import forest_opinion, judged_pool
 from ._fingerprint import array_digest, described, digest
 from ._label_studio import LabelStudioFiles
 from ._log import AnswerLog, SessionError
@@ -44,6 +45,8 @@ __all__ = [
     "doubtful_clusters",
     "find_clusters",
     "fit_log_pool",
+    "forest_opinion",
+    "judged_pool",
     "log_pool",
     "read_answers",
     "shared_doubt",

@@ -20,7 +20,14 @@ ONE_IN = 4
 
 
 def cluster_label_loss(
-    model: ClassifiedVAE, x: Tensor, code: Tensor, weight: Tensor, *, beta: float, gamma: float
+    model: ClassifiedVAE,
+    x: Tensor,
+    code: Tensor,
+    weight: Tensor,
+    *,
+    beta: float,
+    gamma: float,
+    noise: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """L = L_VAE - gamma w_n ln p(y_n | z_n), with w_n = 0 for a sample that has no label.
 
@@ -36,6 +43,8 @@ def cluster_label_loss(
         Confidence w_n in [0, 1] of each label.
     beta, gamma : float
         Weights of the KL and of the cross-entropy, per sample.
+    noise : callable, default=None
+        Gives a batch with noise in it, from which z_n is drawn, as in `beta_vae_loss`.
 
     Returns
     -------
@@ -57,7 +66,7 @@ def cluster_label_loss(
     >>> terms["loss"].shape, terms["cross_entropy"] > 0
     (torch.Size([3]), tensor([ True,  True, False]))
     """
-    bound = elbo(model.vae, x)
+    bound = elbo(model.vae, x, noise and model.vae.posterior(noise(x)))
     cross_entropy = -weight * model.classify(bound.z).log_prob(code)
     terms = bound.loss(beta)
     return {**terms, "loss": terms["loss"] + gamma * cross_entropy, "cross_entropy": cross_entropy}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -74,8 +75,12 @@ def elbo(vae: VAE, x: Tensor, posterior: Independent | None = None) -> ElboTerms
     return ElboTerms(vae.likelihood(z).log_prob(x), kl_divergence(posterior, vae.prior()), z)
 
 
-def beta_vae_loss(vae: VAE, x: Tensor, *, beta: float) -> dict[str, Tensor]:
+def beta_vae_loss(
+    vae: VAE, x: Tensor, *, beta: float, noise: Callable[[Tensor], Tensor] | None = None
+) -> dict[str, Tensor]:
     """L_VAE = -E_q[log p(x|z)] + beta KL(q(z|x) || p(z)).
+
+    With noise, q is that of x with noise in it, and x without it is what must be found again.
 
     Parameters
     ----------
@@ -85,6 +90,8 @@ def beta_vae_loss(vae: VAE, x: Tensor, *, beta: float) -> dict[str, Tensor]:
         A batch.
     beta : float
         Weight of the KL, per sample.
+    noise : callable, default=None
+        Gives a batch with noise in it.
 
     Returns
     -------
@@ -93,7 +100,8 @@ def beta_vae_loss(vae: VAE, x: Tensor, *, beta: float) -> dict[str, Tensor]:
 
     References
     ----------
-    Higgins et al., 2017, Equation 4; cluster-label paper, Equation 1.
+    Higgins et al., 2017, Equation 4; cluster-label paper, Equation 1. With noise: Im, Ahn, Memisevic and Bengio, 2017,
+    "Denoising criterion for variational auto-encoding framework".
 
     Examples
     --------
@@ -105,4 +113,4 @@ def beta_vae_loss(vae: VAE, x: Tensor, *, beta: float) -> dict[str, Tensor]:
     >>> torch.allclose(terms["loss"], terms["reconstruction"] + 4 * terms["kl"])
     True
     """
-    return elbo(vae, x).loss(beta)
+    return elbo(vae, x, noise and vae.posterior(noise(x))).loss(beta)

@@ -1,6 +1,6 @@
 """The only place that imports skorch: batches, seeding, devices, precision and the training loop."""
 
-from ._augment import Augment, affine_strength, choose_augment, sees_views, small_affine, try_augment
+from ._augment import Augment, affine_strength, choose_augment, column_noise, sees_views, small_affine, try_augment
 from ._data import Rows, SomeRows, WithLabeled, WithNeighbors
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
@@ -22,6 +22,7 @@ __all__ = [
     "choose_augment",
     "choose_device",
     "choose_precision",
+    "column_noise",
     "fresh_seed",
     "in_blocks",
     "make_net",

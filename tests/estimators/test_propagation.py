@@ -133,3 +133,50 @@ def test_a_merged_cluster_is_described_by_its_members():
     np.testing.assert_allclose(lower.center, points[:100].mean(axis=0))
     np.testing.assert_allclose(upper.covariance, np.cov(points[100:].T, bias=True), rtol=0.1, atol=0.2)
     np.testing.assert_allclose(lower.posterior, 1, atol=1e-6)  # of all that it was merged from
+
+
+def labels_spread(table, known, points, n_classes=2):
+    """What `by_graph` makes of known labels alone."""
+    graph = knn_graph(points, n_neighbors=5)
+    round_ = Round(points, lambda: graph, None, None, 0, table=table)
+    with pytest.raises(StopIteration) as end:
+        next(by_graph(round_, Known(known), None, None))
+    return end.value.value
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_a_column_that_decides_is_seen_by_the_forest(sees):
+    """Ten columns of noise beside it hide it from the neighbors."""
+    X = np.random.default_rng(0).normal(size=(400, 11))
+    y = (X[:, 0] > 0.5).astype(int)
+    spread = labels_spread(X if sees else None, {row: (y[row], 1.0) for row in range(60)}, X)
+    right = np.mean(spread.code[60:] == y[60:])
+    assert right > 0.9 if sees else right < 0.8
+    np.testing.assert_allclose(spread.probability.sum(axis=1), 1)
+    np.testing.assert_array_equal(spread.code[:60], y[:60])
+
+
+def test_the_forest_does_not_spoil_what_the_graph_knows():
+    """Two crescents; the forest cuts them along the axes."""
+    X, y = make_moons(600, noise=0.05, random_state=0)
+    known = {row: (y[row], 1.0) for row in range(30)}
+    alone, pooled = (labels_spread(table, known, X) for table in (None, X))
+    assert np.mean(alone.code == y) > 0.98
+    assert np.mean(pooled.code == y) > 0.98
+
+
+def test_rows_that_nothing_is_said_of_get_no_label():
+    """Neither foretells the label of the one class from the other, so that only the graph counts."""
+    points = np.concatenate([np.linspace(0, 1, 20), np.linspace(50, 51, 20)])[:, None]
+    spread = labels_spread(points, {0: ("a", 1.0), 19: ("b", 1.0)}, points)
+    np.testing.assert_array_equal(spread.code, [0] * 10 + [1] * 10 + [-1] * 20)
+    assert not spread.weight[20:].any()
+
+
+def test_a_label_without_confidence_says_nothing():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    known = {row: ("ab"[row % 2], 1.0) for row in range(20)}
+    wrong = dict.fromkeys(range(20, 40), ("b", 0.0))
+    one, other = (labels_spread(X, labels, X) for labels in (known, known | wrong))
+    np.testing.assert_array_equal(one.probability, other.probability)
+    assert not labels_spread(X, dict.fromkeys(range(4), ("a", 0.0)) | dict.fromkeys([5], ("b", 0.0)), X).weight.any()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import make_classification
 
 from sklvae import ClusterLabelVAEClassifier, load
 from sklvae.acquisition import partition
@@ -38,6 +39,29 @@ def test_auto_teaches_views_of_images_only(quick_images, quick, blobs, truth):
     assert not {"contrast", "guessed", "known"} & terms(quick_images(augment=None))
     assert not {"contrast", "guessed", "known"} & terms(quick().fit(X, oracle=truth(y)))
     assert not {"contrast", "guessed", "known"} & terms(quick_images(propagation="cluster"))
+
+
+@pytest.mark.parametrize(("propagation", "noisy"), [("graph", True), ("cluster", False)])
+def test_auto_adds_noise_to_tables(quick, blobs, truth, propagation, noisy):
+    X, y = blobs
+    losses = []
+    for augment in ("auto", None, "auto"):
+        fitted = quick(augment=augment, propagation=propagation).fit(X, oracle=truth(y))
+        losses.append([record["train_loss"] for record in fitted.history_ if record["phase"] == "pretrain"])
+    assert losses[0] == losses[2]
+    assert (losses[0] != losses[1]) == noisy
+
+
+def test_noise_keeps_the_network_from_learning_labels_by_heart(quick):
+    """A fifth of the labels is wrong; the network is trained long enough to know all of them."""
+    X, y = make_classification(400, 20, n_informative=5, class_sep=1.5, flip_y=0, random_state=0)
+    wrong = np.random.default_rng(0).random(400) < 0.2
+    parameters = {"max_epochs": "auto", "hidden_units": (200,), "n_latent": 10}
+    scores = []
+    for augment in ("auto", None):
+        fitted = quick(augment=augment, **parameters).fit(X[:200], np.where(wrong, 1 - y, y)[:200])
+        scores.append(fitted.score(X[200:], y[200:]))
+    assert scores[0] > scores[1]
 
 
 def test_a_function_makes_the_views_of_rows_and_neighbors(quick_images):

@@ -1,0 +1,106 @@
+"""Ways to infer labels, pooled as known labels judge them that they have not seen."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from sklvae.labeling import forest_opinion, judged_pool
+
+N, N_CLASSES = 200, 3
+
+
+@pytest.fixture
+def truth():
+    return np.random.default_rng(0).integers(N_CLASSES, size=N)
+
+
+def knows(truth, sureness):
+    """A way that needs no labels."""
+    said = (1 - sureness) / N_CLASSES + sureness * np.eye(N_CLASSES)[truth]
+    return lambda rows, code, confidence, where: said[where]
+
+
+def memorizes(truth):
+    """A way that is right and certain where it was told the label, and wrong and certain everywhere else."""
+
+    def way(rows, code, confidence, where):
+        said = np.eye(N_CLASSES)[(truth + 1) % N_CLASSES]
+        said[rows] = np.eye(N_CLASSES)[code]
+        return said[where]
+
+    return way
+
+
+def test_what_was_learned_by_heart_does_not_flatter(truth):
+    known = np.arange(0, N, 4)
+    ways = [memorizes(truth), knows(truth, 0.5)]
+    pool = judged_pool(ways, known, truth[known], np.ones(len(known)), [1, 0], random_state=0)
+    assert (pool.argmax(axis=1) == truth).all()
+    np.testing.assert_allclose(pool.sum(axis=1), 1)
+
+
+def test_each_label_is_foretold_once_from_the_others(truth):
+    known, calls = np.arange(3, N, 7), []
+
+    def way(rows, code, confidence, where):
+        np.testing.assert_array_equal(code, truth[rows])
+        np.testing.assert_array_equal(confidence, rows / N)
+        calls.append((set(rows), where))
+        return np.full((N, N_CLASSES), 1 / N_CLASSES)[where]
+
+    judged_pool([way], known, truth[known], known / N, [1.0], random_state=0)
+    *folds, (learned, where) = calls
+    assert (learned, where) == (set(known), slice(None))
+    assert sorted(np.concatenate([held for _, held in folds])) == known.tolist()
+    assert all(learned == set(known) - set(held) for learned, held in folds)
+
+
+def test_random_state_decides_the_folds(truth):
+    known = np.arange(30)
+
+    def folds(random_state):
+        held = []
+
+        def way(rows, code, confidence, where):
+            held.append(where)
+            return np.full((N, N_CLASSES), 1 / N_CLASSES)[where]
+
+        judged_pool([way], known, truth[known], np.ones(30), [1.0], random_state=random_state)
+        return np.concatenate(held[:-1]).tolist()
+
+    assert folds(0) == folds(0)
+    assert folds(0) != folds(1)
+
+
+@pytest.mark.parametrize("labels", [[2], [0, 1]])
+def test_without_a_label_to_judge_by_the_weights_are_the_prior(truth, labels):
+    """One label, or two of which neither foretells the other's class."""
+    one, other = knows(truth, 0.9), knows((truth + 1) % N_CLASSES, 0.9)
+    pool = judged_pool([one, other], np.arange(len(labels)), np.array(labels), np.ones(len(labels)), [0, 1])
+    np.testing.assert_allclose(pool, other(None, None, None, slice(None)))
+
+
+def test_a_label_counts_as_much_as_it_is_trusted(truth):
+    known, wrong = np.arange(100), np.arange(100) % 2 == 0
+    code = np.where(wrong, (truth[:100] + 1) % N_CLASSES, truth[:100])
+    ways = [knows(truth, 0.9), knows((truth + 1) % N_CLASSES, 0.9)]
+    for trusted, right in ((~wrong, truth), (wrong, (truth + 1) % N_CLASSES)):
+        pool = judged_pool(ways, known, code, np.where(trusted, 1.0, 0.01), [0.5, 0.5], random_state=0)
+        assert (pool.argmax(axis=1) == right).all()
+
+
+def test_the_forest_is_the_one_of_scikit_learn_with_a_column_for_each_class(truth):
+    X = np.random.default_rng(1).normal(size=(N, 2)) + truth[:, None]
+    known = np.flatnonzero(truth != 1)[:40]
+    confidence = np.linspace(0.1, 1, 40)
+    said = forest_opinion(X, N_CLASSES, known, truth[known], confidence, slice(None), random_state=0)
+    forest = RandomForestClassifier(random_state=0).fit(X[known], truth[known], sample_weight=confidence)
+    np.testing.assert_array_equal(said[:, [0, 2]], forest.predict_proba(X))
+    assert not said[:, 1].any()
+    some = np.array([5, 3])
+    np.testing.assert_array_equal(
+        forest_opinion(X, N_CLASSES, known, truth[known], confidence, some, random_state=0), said[some]
+    )
+    assert forest_opinion(X, N_CLASSES, known, truth[known], confidence, some[:0]).shape == (0, N_CLASSES)
+    other = forest_opinion(X, N_CLASSES, known, truth[known], confidence, slice(None), random_state=1)
+    assert (other != said).any()
