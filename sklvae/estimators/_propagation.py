@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from .._labels import UNLABELED, plain_classes
 from ..acquisition import partition
@@ -51,7 +52,7 @@ class Known:
     votes : list of dict
         For each round of answers about clusters, the confidence of each label in each row, (n_samples,).
     foretold : list of Foretold
-        For each round of answers about rows, what classifier and graph had said of them.
+        For each round of answers about rows, what the classifier had said of them, and what was spread to them.
     """
 
     labels: dict[int, tuple[Any, float]]
@@ -103,7 +104,7 @@ class Spread:
     weight : ndarray of shape (n_samples,)
         Confidence in [0, 1], 0 where there is no label.
     probability : ndarray of shape (n_samples, n_classes)
-        What the graph says; no columns without one.
+        What is spread over the graph, of a table pooled with what a forest says; no columns without a graph.
     predicted : ndarray of shape (n_samples, n_classes)
         What the classifier says, once it has been trained on these labels.
     """
@@ -143,7 +144,7 @@ class Round:
     embedding : ndarray of shape (n_samples, q), default=None
         Other points, among which later rounds find clusters without an answer. Splits are found among `points`.
     table : ndarray of shape (n_samples, n_features), default=None
-        Rows whose columns say something one by one, so that a random forest may have a say.
+        The rows of a table, of which a random forest has an opinion; None for images.
     """
 
     points: NDArray[Any]
@@ -243,7 +244,7 @@ def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) ->
 
 
 def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> Propagation:
-    """Ask about typical rows; all labels known spread over a graph of neighbors.
+    """Ask about typical rows; all labels known spread over a graph of neighbors, or are pooled with a forest's.
 
     Neighbors are taken both among the inputs and in the latent space: the first keep what an encoder that
     trains on its own labels forgets, the second carry what it has learned.
@@ -306,28 +307,32 @@ def _foretold(previous: Spread, said: Mapping[Any, tuple[Any, float]]) -> list[F
     return [Foretold(np.stack([previous.predicted[rows], previous.probability[rows]]), codes.astype(int), confidences)]
 
 
-def _inferred(round_: Round, graph: csr_array, n_classes: int, known: tuple[Any, Any, Any]) -> NDArray[np.float64]:
-    """Class probabilities of all rows from known rows, their codes and confidences; 0 where nothing says anything."""
+def _inferred(round_: Round, graph: csr_array, n_classes: int, labels: tuple[Any, Any, Any]) -> NDArray[np.float64]:
+    """Class probabilities of all rows from known rows, their codes and confidences; 0 where the graph leads to none."""
 
-    def spread(rows: Any, code: Any, confidence: Any, where: Any) -> NDArray[np.float64]:
+    def spread(rows: Any, code: Any, confidence: Any, at: Any) -> NDArray[np.float64]:
         seeds = np.zeros((graph.shape[0], n_classes))
         seeds[rows, code] = confidence
-        return spread_labels(graph, seeds)[where]
+        return spread_labels(graph, seeds)[at]
 
-    if round_.table is None or n_classes < 2 or not len(known[0]):
-        return spread(*known, slice(None))
-    forest = partial(forest_opinion, round_.table, n_classes, random_state=round_.seed)
-    pool = judged_pool([spread, forest], *known, GRAPH_ALONE, random_state=round_.seed)
-    return np.where(np.ptp(pool, axis=1, keepdims=True) > 0, pool, 0.0)
+    n_samples, seed = len(round_.points), round_.seed
+    if round_.table is None or len(np.unique(labels[1])) < 2:
+        return spread(*labels, slice(None))
+    forest = partial(forest_opinion, round_.table, n_classes, random_state=seed)
+    pool = judged_pool([spread, forest], n_samples, *labels, GRAPH_ALONE, random_state=seed)
+    _, part = connected_components(graph, directed=False)
+    pool[~np.isin(part, part[labels[0]])] = 0
+    return pool
 
 
 def _arrays(
     known: Known, code_of: Mapping[Any, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Rows whose label has any weight, its code and its weight."""
-    said = [(row, code_of[label], trust) for row, (label, trust) in known.labels.items() if trust > 0]
-    rows, code, confidence = np.array(said, dtype=np.float64).reshape(-1, 3).T
-    return rows.astype(np.int64), code.astype(np.int64), confidence
+    """Rows whose label has any weight, in their order, its code and its weight."""
+    rows = np.array(sorted(row for row, (_, trust) in known.labels.items() if trust > 0), dtype=np.int64)
+    said = [known.labels[row] for row in rows.tolist()]
+    code = np.array([code_of[label] for label, _ in said], dtype=np.int64)
+    return rows, code, np.array([trust for _, trust in said], dtype=np.float64)
 
 
 def _classes(labels: list[Any]) -> tuple[NDArray[Any], dict[Any, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,13 +15,19 @@ from ._opinions import Foretold, fit_log_pool, log_pool
 
 __all__ = ["forest_opinion", "judged_pool"]
 
-N_FOLDS = 5
+N_FOLDS, MOST_JUDGES = 5, 1000
+"""Folds of known labels, and labels, evenly spaced, that are in them."""
 
-Infer = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[Any], Any], NDArray[Any]]
+MOST_LEARNED, BLOCK = 10_000, 100_000
+"""Labels, evenly spaced, that a forest learns from, and rows that it infers at a time."""
+
+Infer = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[Any], NDArray[np.int64]], NDArray[Any]]
+"""``infer(rows, code, confidence, at)``: class probabilities of the rows `at` from labels of others."""
 
 
 def judged_pool(
     ways: Sequence[Infer],
+    n_samples: int,
     rows: NDArray[np.int64],
     code: NDArray[np.int64],
     confidence: NDArray[Any],
@@ -30,19 +37,22 @@ def judged_pool(
 ) -> NDArray[np.float64]:
     """Class probabilities of all rows: what each way says, weighed by how well it foretells known labels.
 
-    The known labels are split into five folds, and each is foretold from the four others (`fit_log_pool`).
+    Known labels, at most 1000, are split into five folds (or one for each label, if they are fewer), and each fold is
+    foretold from the others. A label whose class is in no other fold judges nothing. `fit_log_pool` finds the weights.
 
     Parameters
     ----------
     ways : sequence of callable
-        ``way(rows, code, confidence, where)`` infers class probabilities, (n, n_classes), of the rows `where` from
-        known labels.
+        ``way(rows, code, confidence, at)`` infers class probabilities of the rows `at`, (n, n_classes), from known
+        labels.
+    n_samples : int
+        How many rows there are.
     rows : ndarray of shape (n_known,)
         Rows whose label is known.
     code : ndarray of shape (n_known,)
         Their classes.
     confidence : ndarray of shape (n_known,)
-        Weights of these labels, in [0, 1].
+        Weights of these labels, in (0, 1].
     prior : sequence of float, one for each way
         As in `fit_log_pool`.
     random_state : int, RandomState or None, default=None
@@ -52,29 +62,36 @@ def judged_pool(
     -------
     ndarray of shape (n_samples, n_classes)
 
+    References
+    ----------
+    Wolpert, 1992, "Stacked generalization": what was not learned from decides how much each has a say.
+
     Examples
     --------
     >>> import numpy as np
     >>> from sklvae.labeling import judged_pool
-    >>> def by_sign(rows, code, confidence, where):
-    ...     return np.where((np.arange(-20, 20) < 0)[:, None], [0.9, 0.1], [0.1, 0.9])[where]
-    >>> def nothing(rows, code, confidence, where):
-    ...     return np.full((40, 2), 0.5)[where]
+    >>> def by_sign(rows, code, confidence, at):
+    ...     return np.where((at < 20)[:, None], [0.9, 0.1], [0.1, 0.9])
+    >>> def nothing(rows, code, confidence, at):
+    ...     return np.full((len(at), 2), 0.5)
     >>> known = np.arange(0, 40, 2)
-    >>> pool = judged_pool([nothing, by_sign], known, (known >= 20).astype(int), np.ones(20), [1, 0], random_state=0)
+    >>> labels = known, (known >= 20).astype(int), np.ones(20)
+    >>> pool = judged_pool([nothing, by_sign], 40, *labels, [1, 0], random_state=0)
     >>> pool[[0, -1]].argmax(axis=1)
     array([0, 1])
     """
+    judges = _evenly(len(rows), MOST_JUDGES)
     foretold = []
-    if len(rows) > 1:
-        folds = KFold(min(N_FOLDS, len(rows)), shuffle=True, random_state=random_state)
-        for learned, held in folds.split(rows):
+    if len(judges) > 1:
+        folds = KFold(min(N_FOLDS, len(judges)), shuffle=True, random_state=random_state)
+        for learned, held in folds.split(judges):
+            learned, held = judges[learned], judges[held]
             held = held[np.isin(code[held], code[learned])]
             known = rows[learned], code[learned], confidence[learned]
             opinions = np.stack([way(*known, rows[held]) for way in ways])
             foretold.append(Foretold(opinions, code[held], confidence[held]))
     weight = fit_log_pool(foretold, prior)
-    return log_pool([way(rows, code, confidence, slice(None)) for way in ways], weight)
+    return log_pool([way(rows, code, confidence, np.arange(n_samples)) for way in ways], weight)
 
 
 def forest_opinion(
@@ -83,11 +100,11 @@ def forest_opinion(
     rows: NDArray[np.int64],
     code: NDArray[np.int64],
     confidence: NDArray[Any],
-    where: Any,
+    at: NDArray[np.int64],
     *,
     random_state: Any = None,
 ) -> NDArray[np.float64]:
-    """Class probabilities of the rows `where` by scikit-learn's random forest, which learns from known labels alone.
+    """Class probabilities of the rows `at` by scikit-learn's random forest, which learns from known labels alone.
 
     Parameters
     ----------
@@ -96,8 +113,8 @@ def forest_opinion(
     n_classes : int
         Columns of what is returned.
     rows, code, confidence : ndarray of shape (n_known,)
-        Known labels: their rows, classes and weights.
-    where : index of an array
+        Known labels: their rows, classes and weights. At most 10,000, evenly spaced, are learned from.
+    at : ndarray of shape (n,)
         Rows of X.
     random_state : int, RandomState or None, default=None
         Of the forest.
@@ -106,16 +123,31 @@ def forest_opinion(
     -------
     ndarray of shape (n, n_classes)
 
+    References
+    ----------
+    Breiman, 2001, "Random forests".
+
     Examples
     --------
     >>> import numpy as np
     >>> from sklvae.labeling import forest_opinion
     >>> X = np.arange(8.0)[:, None]
     >>> known = np.array([0, 1, 6, 7]), np.array([0, 0, 2, 2]), np.ones(4)
-    >>> forest_opinion(X, 3, *known, [1, 6], random_state=0).argmax(axis=1)
+    >>> forest_opinion(X, 3, *known, np.array([1, 6]), random_state=0).argmax(axis=1)
     array([0, 2])
     """
-    forest = RandomForestClassifier(random_state=random_state).fit(X[rows], code, sample_weight=confidence)
-    probability = np.zeros((len(X[where]), n_classes))
-    probability[:, forest.classes_] = forest.predict_proba(X[where]) if len(probability) else 0
+    some = _evenly(len(rows), MOST_LEARNED)
+    forest = RandomForestClassifier(n_jobs=1, random_state=random_state)
+    probability = np.zeros((len(at), n_classes))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes")  # few labels may have many
+        forest.fit(X[rows[some]], code[some], sample_weight=confidence[some])
+    for start in range(0, len(at), BLOCK):
+        block = slice(start, start + BLOCK)
+        probability[block, forest.classes_] = forest.predict_proba(X[at[block]])
     return probability
+
+
+def _evenly(n: int, most: int) -> NDArray[np.int64]:
+    """At most so many of n, evenly spaced."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)

@@ -27,7 +27,7 @@ COLDEST, HOTTEST = 0.1, 10.0
 
 @dataclass(frozen=True)
 class Foretold:
-    """Answers, and the opinions on their rows from before they were given.
+    """Answers, and opinions on their rows that have not learned from them.
 
     Attributes
     ----------
@@ -77,7 +77,8 @@ def log_pool(
 def fit_log_pool(foretold: Sequence[Foretold], prior: Sequence[float]) -> NDArray[np.float64]:
     """Weights with which the pool of the opinions would have foretold the answers best.
 
-    An opinion is judged by answers that came after it, so that what it has learned of earlier ones does not flatter it.
+    An opinion is judged by answers that it has not learned from (they came after it, or were held out), so that what it
+    has learned of others does not flatter it.
     Rows may have been chosen for what the opinions said of them: given that, answers are as they would be elsewhere.
     Of classes that had not been named yet the opinions say nothing, and answers that name them judge nothing.
 
@@ -110,15 +111,19 @@ def fit_log_pool(foretold: Sequence[Foretold], prior: Sequence[float]) -> NDArra
     """
     start = np.asarray(prior, dtype=float)
 
-    def loss(weight: NDArray[Any]) -> float:
-        total = ((weight - start) ** 2).sum()
+    def loss(weight: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+        """And its gradient: what each opinion makes of the answer, less its mean over the pool."""
+        total, slope = ((weight - start) ** 2).sum(), 2 * (weight - start)
         for answers in foretold:
+            each = np.log(np.maximum(answers.opinions, LEAST))
             log_p = log_softmax(_log_odds(answers.opinions, weight), axis=-1)
-            total -= answers.confidence @ log_p[np.arange(len(log_p)), answers.code]
-        return float(total)
+            answered = np.arange(len(log_p)), answers.code
+            total -= answers.confidence @ log_p[answered]
+            slope = slope - (each[:, *answered] - (np.exp(log_p) * each).sum(axis=-1)) @ answers.confidence
+        return float(total), slope
 
     bounds = [(LEAST_WEIGHT if weight > 0 else 0.0, None) for weight in start]
-    return np.asarray(minimize(loss, start, method="L-BFGS-B", bounds=bounds).x)
+    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
 def temperature_between(probability: NDArray[Any], target: NDArray[Any]) -> float:

@@ -44,7 +44,7 @@ def cluster_label_loss(
     beta, gamma : float
         Weights of the KL and of the cross-entropy, per sample.
     noise : callable, default=None
-        Gives a batch with noise in it, from which z_n is drawn, as in `beta_vae_loss`.
+        Gives a batch x~ with noise in it; z_n is drawn from q(z|x~), as in `beta_vae_loss`.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def cluster_label_loss(
     >>> terms["loss"].shape, terms["cross_entropy"] > 0
     (torch.Size([3]), tensor([ True,  True, False]))
     """
-    bound = elbo(model.vae, x, noise and model.vae.posterior(noise(x)))
+    bound = elbo(model.vae, x, None if noise is None else model.vae.posterior(noise(x)))
     cross_entropy = -weight * model.classify(bound.z).log_prob(code)
     terms = bound.loss(beta)
     return {**terms, "loss": terms["loss"] + gamma * cross_entropy, "cross_entropy": cross_entropy}

@@ -80,7 +80,7 @@ def beta_vae_loss(
 ) -> dict[str, Tensor]:
     """L_VAE = -E_q[log p(x|z)] + beta KL(q(z|x) || p(z)).
 
-    With noise, q is that of x with noise in it, and x without it is what must be found again.
+    With noise it is q(z|x~), x~ = noise(x): x is to be found again without it.
 
     Parameters
     ----------
@@ -113,4 +113,4 @@ def beta_vae_loss(
     >>> torch.allclose(terms["loss"], terms["reconstruction"] + 4 * terms["kl"])
     True
     """
-    return elbo(vae, x, noise and vae.posterior(noise(x))).loss(beta)
+    return elbo(vae, x, None if noise is None else vae.posterior(noise(x))).loss(beta)

@@ -1,6 +1,15 @@
 """The only place that imports skorch: batches, seeding, devices, precision and the training loop."""
 
-from ._augment import Augment, affine_strength, choose_augment, column_noise, sees_views, small_affine, try_augment
+from ._augment import (
+    Augment,
+    adds_noise,
+    affine_strength,
+    choose_augment,
+    column_noise,
+    sees_views,
+    small_affine,
+    try_augment,
+)
 from ._data import Rows, SomeRows, WithLabeled, WithNeighbors
 from ._devices import choose_device, choose_precision
 from ._inference import in_blocks
@@ -18,6 +27,7 @@ __all__ = [
     "SomeRows",
     "WithLabeled",
     "WithNeighbors",
+    "adds_noise",
     "affine_strength",
     "choose_augment",
     "choose_device",

@@ -1,4 +1,4 @@
-"""Views of an image: the same thing, seen a little differently."""
+"""Views of an image, and noise in a table: the same thing, seen a little differently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ from torch.nn import functional as F
 from ._data import to_batch
 from ._seeding import seeded
 
-__all__ = ["Augment", "affine_strength", "choose_augment", "column_noise", "sees_views", "small_affine", "try_augment"]
+__all__ = [
+    "Augment",
+    "adds_noise",
+    "affine_strength",
+    "choose_augment",
+    "column_noise",
+    "sees_views",
+    "small_affine",
+    "try_augment",
+]
 
 Augment = Callable[[Tensor], Tensor]
 
@@ -153,6 +162,11 @@ def column_noise(x: Tensor, scale: Tensor) -> Tensor:
 def sees_views(augment: str | Augment | None, event: Sequence[int]) -> bool:
     """Whether `choose_augment` gives a function."""
     return callable(augment) or (augment == "auto" and len(event) == 3)
+
+
+def adds_noise(augment: str | Augment | None, event: Sequence[int]) -> bool:
+    """Whether the encoder sees `column_noise`: for "auto", in a table."""
+    return augment == "auto" and len(event) == 1
 
 
 def choose_augment(augment: str | Augment | None, event: Sequence[int], rows: NDArray[Any]) -> Augment | None:

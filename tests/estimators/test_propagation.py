@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_moons
+from sklearn.ensemble import RandomForestClassifier
 
 from sklvae.estimators._propagation import Known, Plan, Round, Spread, by_cluster, by_graph
 from sklvae.graph import knn_graph
@@ -161,16 +162,26 @@ def test_the_forest_does_not_spoil_what_the_graph_knows():
     X, y = make_moons(600, noise=0.05, random_state=0)
     known = {row: (y[row], 1.0) for row in range(30)}
     alone, pooled = (labels_spread(table, known, X) for table in (None, X))
+    forest = RandomForestClassifier(random_state=0).fit(X[:30], y[:30])
     assert np.mean(alone.code == y) > 0.98
     assert np.mean(pooled.code == y) > 0.98
+    assert forest.score(X, y) < 0.95
 
 
-def test_rows_that_nothing_is_said_of_get_no_label():
-    """Neither foretells the label of the one class from the other, so that only the graph counts."""
+@pytest.mark.parametrize("known", [[0, 19], [0, 2, 4, 6, 13, 15, 17, 19]])
+def test_rows_that_the_graph_leads_to_no_label_get_none(known):
+    """Whether there are labels that judge graph and forest, or none."""
     points = np.concatenate([np.linspace(0, 1, 20), np.linspace(50, 51, 20)])[:, None]
-    spread = labels_spread(points, {0: ("a", 1.0), 19: ("b", 1.0)}, points)
+    spread = labels_spread(points, {row: ("ab"[row > 9], 1.0) for row in known}, points)
     np.testing.assert_array_equal(spread.code, [0] * 10 + [1] * 10 + [-1] * 20)
     assert not spread.weight[20:].any()
+
+
+def test_the_order_of_the_answers_says_nothing():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    known = {row: ("ab"[row % 2], 1.0) for row in range(20)}
+    one, other = (labels_spread(X, labels, X) for labels in (known, dict(reversed(known.items()))))
+    np.testing.assert_array_equal(one.probability, other.probability)
 
 
 def test_a_label_without_confidence_says_nothing():
