@@ -74,9 +74,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         most doubt. Labels spread over neighbors among inputs and latents; in a table, a random forest of the labels has
         a say too, as far as it foretells labels held out from it.
     augment : callable, "auto" or None, default="auto"
-        For ``propagation="graph"``. Makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), that are taught to
-        be the same: what is spread, known, or guessed and sure holds for them. "auto" moves, turns, scales and shears
-        images as in `M2Classifier`, and shows the encoder tables with noise of 0.3 standard deviations in each column.
+        A function makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), to which labels and the network's
+        own sure guesses are taught. "auto" moves, turns, scales and shears images as in `M2Classifier`; of a table, the
+        encoder sees each column with noise of 0.3 standard deviations. None: neither. For ``propagation="graph"``.
     attraction : float, default=100.0
         Weight of the term that makes views of neighbors alike before the first question, per sample; where there are
         views.
@@ -125,7 +125,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         The labels, sorted.
     labels_ : ndarray of shape (n_samples,)
         A label for every training row: what is known of it, or else what was spread to it, -1 where nothing was.
-        Graph and classifier are pooled as later answers have judged them; before there are any it is what was spread
+        What was spread and the classifier are pooled as later answers have judged them; before, it is what was spread
         or, for images that views were made of, what the classifier says.
     label_confidence_ : ndarray of shape (n_samples,)
         Confidence of each label, in [0, 1]; 0 where there is none.
