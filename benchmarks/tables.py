@@ -94,8 +94,8 @@ METHODS = ("sklvae", "label_spreading", "self_training", "forest")
 def table():
     """Print mean (SD) over seeds of each table, median seconds, and the mean over tables of the rank of the means."""
     records = read(RESULTS)
-    print("| table | rows | columns | seeds | seconds of ours | " + " | ".join(METHODS) + " |")
-    print("|---" * (5 + len(METHODS)) + "|")
+    print("| table | rows | columns | seeds | seconds of ours | our labels | " + " | ".join(METHODS) + " |")
+    print("|---" * (6 + len(METHODS)) + "|")
     ranks = []
     for name in (*FROM_SKLEARN, *FROM_KEEL):
         found = [record for record in records if record["data"] == name]
@@ -106,11 +106,14 @@ def table():
         spread = scores.std(axis=0, ddof=1) if len(found) > 1 else np.full(len(METHODS), np.nan)
         ranks.append(rankdata(-mean))
         seconds = np.median([record["seconds"] for record in found])
+        unasked = 100 * np.mean([record["unasked"] for record in found])
         cells = " | ".join(f"{m:.1f} ({s:.1f})" for m, s in zip(mean, spread, strict=True))
-        print(f"| {name} | {found[0]['n']} | {found[0]['features']} | {len(found)} | {seconds:.0f} | {cells} |")
+        print(
+            f"| {name} | {found[0]['n']} | {found[0]['features']} | {len(found)} | {seconds:.0f} | {unasked:.1f} | {cells} |"
+        )
     if not ranks:
         return
-    print("| mean rank | | | | | " + " | ".join(f"{rank:.2f}" for rank in np.mean(ranks, axis=0)) + " |")
+    print("| mean rank | | | | | | " + " | ".join(f"{rank:.2f}" for rank in np.mean(ranks, axis=0)) + " |")
 
 
 def main():

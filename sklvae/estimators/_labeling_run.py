@@ -37,7 +37,6 @@ from ..training import (
     Rows,
     WithLabeled,
     WithNeighbors,
-    adds_noise,
     choose_augment,
     column_noise,
     fresh_seed,
@@ -223,11 +222,11 @@ class LabelingRun(Run):
     def _noise(self) -> Callable[[Tensor], Tensor] | None:
         """What keeps the encoder from learning the rows of a table by heart."""
         settings = self.estimator
-        if settings.propagation != "graph" or not adds_noise(settings.augment, self.event):
+        if settings.propagation != "graph" or settings.augment != "auto" or len(self.event) != 1:
             return None
         _, scale = feature_moments(self.rows, shared=False)
         varies = self.rows.max(axis=0) > self.rows.min(axis=0)
-        return partial(column_noise, scale=torch.from_numpy(scale * varies).to(settings._device))
+        return partial(column_noise, scale=torch.from_numpy(scale * varies))
 
     def _point(self) -> None:
         """Where the rows lie, as seen before labels tell the network what to see."""

@@ -2,7 +2,6 @@
 
 from ._augment import (
     Augment,
-    adds_noise,
     affine_strength,
     choose_augment,
     column_noise,
@@ -27,7 +26,6 @@ __all__ = [
     "SomeRows",
     "WithLabeled",
     "WithNeighbors",
-    "adds_noise",
     "affine_strength",
     "choose_augment",
     "choose_device",

@@ -18,7 +18,6 @@ from ._seeding import seeded
 
 __all__ = [
     "Augment",
-    "adds_noise",
     "affine_strength",
     "choose_augment",
     "column_noise",
@@ -162,11 +161,6 @@ def column_noise(x: Tensor, scale: Tensor) -> Tensor:
 def sees_views(augment: str | Augment | None, event: Sequence[int]) -> bool:
     """Whether `choose_augment` gives a function."""
     return callable(augment) or (augment == "auto" and len(event) == 3)
-
-
-def adds_noise(augment: str | Augment | None, event: Sequence[int]) -> bool:
-    """Whether the encoder sees `column_noise`: for "auto", in a table."""
-    return augment == "auto" and len(event) == 1
 
 
 def choose_augment(augment: str | Augment | None, event: Sequence[int], rows: NDArray[Any]) -> Augment | None:

@@ -136,7 +136,7 @@ def test_a_merged_cluster_is_described_by_its_members():
     np.testing.assert_allclose(lower.posterior, 1, atol=1e-6)  # of all that it was merged from
 
 
-def labels_spread(table, known, points, n_classes=2):
+def labels_spread(table, known, points):
     """What `by_graph` makes of known labels alone."""
     graph = knn_graph(points, n_neighbors=5)
     round_ = Round(points, lambda: graph, None, None, 0, table=table)
