@@ -92,7 +92,10 @@ METHODS = ("sklvae", "label_spreading", "self_training", "forest")
 
 
 def table():
-    """Print mean (SD) over seeds of each table, median seconds, and the mean over tables of the rank of the means."""
+    """Print mean (SD) over seeds of each table, median seconds, and the mean over tables of the rank of the means.
+
+    "our labels" is the share that is right of our labels of training rows that were not asked about.
+    """
     records = read(RESULTS)
     print("| table | rows | columns | seeds | seconds of ours | our labels | " + " | ".join(METHODS) + " |")
     print("|---" * (6 + len(METHODS)) + "|")
@@ -108,9 +111,8 @@ def table():
         seconds = np.median([record["seconds"] for record in found])
         unasked = 100 * np.mean([record["unasked"] for record in found])
         cells = " | ".join(f"{m:.1f} ({s:.1f})" for m, s in zip(mean, spread, strict=True))
-        print(
-            f"| {name} | {found[0]['n']} | {found[0]['features']} | {len(found)} | {seconds:.0f} | {unasked:.1f} | {cells} |"
-        )
+        sizes = f"{found[0]['n']} | {found[0]['features']} | {len(found)}"
+        print(f"| {name} | {sizes} | {seconds:.0f} | {unasked:.1f} | {cells} |")
     if not ranks:
         return
     print("| mean rank | | | | | | " + " | ".join(f"{rank:.2f}" for rank in np.mean(ranks, axis=0)) + " |")
