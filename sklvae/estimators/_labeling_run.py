@@ -182,7 +182,7 @@ class LabelingRun(Run):
         round_ = Round(z, graph, previous, self._query_maker(number, z), seed, table=table)
         if self.directions is None or not asks:
             return round_
-        if previous is None:
+        if not self.known.labels:
             return replace(round_, points=drawn_together(graph(), self.directions, seed), directions=self.directions)
         return replace(round_, embedding=side_by_side(input_points(self.rows, self.event), self.directions))
 

@@ -142,7 +142,7 @@ class Round:
         Where points follow the graph: they tell which rows are together, but not which of them are typical. Small
         clusters are merged on the graph then, and described by the directions.
     embedding : ndarray of shape (n_samples, q), default=None
-        Other points, among which later rounds find clusters without an answer. Splits are found among `points`.
+        Other points, among which clusters without an answer are found. Splits are found among `points`.
     table : ndarray of shape (n_samples, n_features), default=None
         The rows of a table, of which a random forest has an opinion; None for images.
     """
@@ -166,14 +166,15 @@ class Round:
         )
 
     def candidates(self, known: Known, n_clusters: int, settings: Any) -> list[Cluster]:
-        """Clusters of all rows; in later rounds, of as many as answers and questions, those with most doubt."""
-        previous = self.previous
-        if previous is None:
+        """Clusters of all rows; once labels are known, of as many as answers and questions, those with most doubt."""
+        if not known.labels:
             return self.clusters(np.arange(len(self.points)), n_clusters, settings)
         points = self.points if self.embedding is None else self.embedding
         answered = np.array(sorted(known.labels.keys() | known.asked), dtype=np.int64)
         assignment = partition(points, len(answered), n_clusters, self.seed)
-        doubt = shared_doubt(previous.probability, previous.predicted, self.graph())
+        doubt = np.ones(len(points))
+        if self.previous is not None:
+            doubt = shared_doubt(self.previous.probability, self.previous.predicted, self.graph())
         return doubtful_clusters(points, assignment, answered, doubt, n_clusters)
 
     def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
@@ -249,9 +250,9 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     Neighbors are taken both among the inputs and in the latent space: the first keep what an encoder that
     trains on its own labels forgets, the second carry what it has learned.
 
-    Every round asks about the rows nearest to cluster centers: the first about all clusters, later ones about those
-    with the fewest answers where graph and classifier are most undecided. Of a table, graph and a random forest are
-    pooled, as known labels judge them.
+    Every round asks about the rows nearest to cluster centers: about all clusters while nothing is known, then about
+    those with the fewest answers where graph and classifier are most undecided. Of a table, graph and a random forest
+    are pooled, as known labels judge them.
     """
     graph = round_.graph()
     if plan is not None:

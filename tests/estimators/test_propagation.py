@@ -118,6 +118,15 @@ def test_later_rounds_ask_about_the_doubtful_cluster_without_an_answer(elsewhere
     assert set(blob[cluster.rows]) == {in_doubt}
 
 
+def test_the_first_round_asks_about_the_largest_clusters_without_a_known_label():
+    blob = np.random.default_rng(0).permutation(np.repeat(np.arange(6), [30, 20, 20, 20, 15, 25]))
+    points = 50 * np.eye(6)[blob] + np.random.default_rng(1).normal(size=(130, 6))
+    known = Known({int(np.flatnonzero(blob == k)[0]): ("cat", 1.0) for k in (0, 1, 3)})
+    round_ = Round(points, lambda: knn_graph(points), None, lambda cluster, index: None, 0)
+    chosen = round_.candidates(known, 3, None)
+    assert [sorted(set(blob[cluster.rows])) for cluster in chosen] == [[5], [2], [4]]
+
+
 def test_a_merged_cluster_is_described_by_its_members():
     centers = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0], [6.0, 6.0]])
     points = np.repeat(centers, 50, axis=0) + np.random.default_rng(0).normal(0, 0.3, size=(200, 2))
