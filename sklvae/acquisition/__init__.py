@@ -50,7 +50,15 @@ from ._query import as_acquisition, query
 from ._scores import bald, discriminator_score, entropy, least_confident, margin, top, variation_ratio
 from ._served import to_skactiveml
 from ._skactiveml import from_skactiveml
-from ._stopping import Progress, StopAfter, StoppingRule, StopWhenIndistinguishable, StopWhenStable, separability
+from ._stopping import (
+    Progress,
+    StopAfter,
+    StoppingRule,
+    StopWhenIndistinguishable,
+    StopWhenStable,
+    indistinguishable,
+    separability,
+)
 from ._strategies import STRATEGIES, strategy
 
 __all__ = [
@@ -78,6 +86,7 @@ __all__ = [
     "farthest_first",
     "farthest_per_class",
     "from_skactiveml",
+    "indistinguishable",
     "informative_representative_diverse",
     "least_confident",
     "margin",

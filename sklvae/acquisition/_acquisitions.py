@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import require
+from ._checks import is_number, require
 from ._distances import chunks
-from ._pool import Pool
+from ._pool import N_AXES, Pool
 from ._scores import top
 
 __all__ = ["Acquisition", "Score", "Scored", "Selection", "Stochastic", "Uniform"]
@@ -22,7 +22,20 @@ ARGUMENT_OF = {"labeled_embedding": "embedding", "labeled_proba": "proba", "labe
 
 
 class Acquisition(Protocol):
-    """Anything that chooses a batch: an object with these two."""
+    """Anything that chooses a batch: an object with these two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.acquisition import query
+    >>> class EveryOther:
+    ...     needs = ()
+    ...
+    ...     def select(self, pool, n, random_state):
+    ...         return np.arange(0, len(pool), 2)[:n]  # positions in pool.rows, not rows
+    >>> query(EveryOther(), 2, labels=[1, -1, -1, -1])
+    array([1, 3])
+    """
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -89,9 +102,18 @@ class Score(_Function):
             scores[rows] = self.function(*(pool.part(name, rows) for name in self.takes), **self.options)
         return scores
 
+    def __post_init__(self) -> None:
+        names = ", ".join(N_AXES)
+        require(
+            not self.row_by_row or set(self.takes) <= N_AXES.keys(),
+            "Score: takes",
+            f"of {names} with row_by_row=True, use row_by_row=False for anything else",
+            self.takes,
+        )
+
     def select(self, pool: Pool, n: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
-        """Positions of the highest scores."""
-        return top(self.score(pool), n)
+        """Positions of the highest scores; equal ones in random order."""
+        return highest(self.score(pool), n, random_state)
 
 
 @dataclass(frozen=True)
@@ -167,7 +189,8 @@ class Stochastic:
     def __post_init__(self) -> None:
         require(hasattr(self.base, "score"), "Stochastic: base", "a Score, as strategy('entropy') is", self.base)
         require(self.form in FORMS, "Stochastic: form", f"one of {', '.join(map(repr, FORMS))}", self.form)
-        require(0 <= self.beta < np.inf, "Stochastic: beta", "a finite number >= 0", self.beta)
+        valid = is_number(self.beta) and 0 <= self.beta < np.inf
+        require(valid, "Stochastic: beta", "a finite number >= 0", self.beta)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -177,7 +200,7 @@ class Stochastic:
     def select(self, pool: Pool, n: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
         """Positions drawn."""
         log_chance = FORMS[self.form](self.base.score(pool), self.beta)
-        return top(log_chance + random_state.gumbel(size=len(pool)), n)
+        return highest(log_chance + random_state.gumbel(size=len(pool)), n, random_state)
 
 
 @dataclass(frozen=True)
@@ -198,11 +221,16 @@ class Scored:
     Attributes
     ----------
     function : callable
-        Takes a `Pool`, gives one number for each of its `rows`.
+        Takes a `Pool`, gives one number for each of its `rows`. Its attribute `needs`, if it has one, names the
+        arguments of `query` that it cannot do without, so that `ActiveLearningClassifier` gives them.
     """
 
     function: Callable[[Pool], Any]
-    needs: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Arguments of `query` that the function cannot do without."""
+        return tuple(getattr(self.function, "needs", ()))
 
     def score(self, pool: Pool) -> NDArray[Any]:
         """Scores of the candidates, (n_candidates,)."""
@@ -215,5 +243,14 @@ class Scored:
         return score
 
     def select(self, pool: Pool, n: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
-        """Positions of the highest values."""
-        return top(self.score(pool), n)
+        """Positions of the highest values; equal ones in random order."""
+        return highest(self.score(pool), n, random_state)
+
+
+def highest(score: NDArray[Any], n: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
+    """Positions of the n highest scores, highest first.
+
+    Equal ones come in random order: trees and nearest neighbors give few different scores, and rows are often sorted.
+    """
+    order = random_state.permutation(len(score))
+    return np.asarray(order[top(score[order], n)], dtype=np.int64)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checks import check_n
 from ._distances import FromOne, mean_distances
 from ._scores import least_confident
 
@@ -62,6 +63,7 @@ def farthest_per_class(
     >>> farthest_per_class(proba, points, proba[[0, 2]], np.array([[0.0], [9.0]]), np.array([0, 1]), n=2)
     array([1, 2])
     """
+    check_n(n, len(proba), "farthest_per_class")
     predicted = proba.argmax(axis=1)
     anchors = _anchors(labeled_proba, labeled_codes)
     rows_of = {k: np.flatnonzero(predicted == k) for k in np.unique(predicted)}

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from ._checks import check_n
+
 __all__ = ["badge"]
 
 
@@ -47,6 +49,7 @@ def badge(proba: NDArray[Any], embedding: NDArray[Any], *, n: int, random_state:
     >>> badge(proba, np.array([[1.0], [2.0], [2.0], [3.0]]), n=1)
     array([1])
     """
+    check_n(n, len(proba), "badge")
     rng = check_random_state(random_state)
     residual = proba.copy()
     residual[np.arange(len(proba)), proba.argmax(axis=1)] -= 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import require
+from ._checks import check_n, is_number, require
 from ._distances import FromOne, chunks, nearest_squared, spaced, squared_distances, typical_distance
 from ._scores import entropy
 
@@ -64,7 +64,9 @@ def informative_representative_diverse(
     array([1, 3])
     """
     for name, weight in (("informative", informative), ("representative", representative), ("diverse", diverse)):
-        require(0 <= weight < np.inf, f"informative_representative_diverse: {name}", "a number >= 0", weight)
+        valid = is_number(weight) and 0 <= weight < np.inf
+        require(valid, f"informative_representative_diverse: {name}", "a number >= 0", weight)
+    check_n(n, len(embedding), "informative_representative_diverse")
     scale = typical_distance(embedding)
     score = informative * entropy(proba) / np.log(max(proba.shape[1], 2))
     references = embedding[spaced(len(embedding), MOST_REFERENCES)]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from ._checks import check_n
 from ._distances import chunks
 from ._scores import bald, entropy, top
 
@@ -64,6 +65,7 @@ def batch_bald(sampled_proba: NDArray[Any], *, n: int, random_state: Any = None)
     >>> batch_bald(np.stack([1 - p, p], axis=2), n=2)  # a copy tells nothing new
     array([0, 2])
     """
+    check_n(n, sampled_proba.shape[1], "batch_bald")
     rng = check_random_state(random_state)
     n_draws, n_candidates, n_classes = sampled_proba.shape
     alone = np.empty(n_candidates)

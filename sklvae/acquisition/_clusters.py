@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ._checks import require
+from ._checks import check_n, is_whole, require
 from ._distances import chunks, spaced, squared_distances
 from ._farthest import farthest_first
 
@@ -75,7 +75,8 @@ def typiclust(
     >>> typiclust(points, np.array([[0.5]]), n=1, random_state=0, n_neighbors=2)
     array([4])
     """
-    require(n_neighbors >= 1, "typiclust: n_neighbors", "an integer >= 1", n_neighbors)
+    require(is_whole(n_neighbors), "typiclust: n_neighbors", "an integer >= 1", n_neighbors)
+    check_n(n, len(embedding), "typiclust")
     points = np.concatenate([embedding, labeled_embedding])
     cluster = partition(points, len(labeled_embedding), n, random_state)
     size = np.bincount(cluster)
@@ -140,6 +141,7 @@ def medoids(embedding: NDArray[Any], *, n: int, random_state: Any = None) -> NDA
     >>> medoids(np.array([[0.0], [1.0], [2.1], [9.0], [9.2]]), n=2, random_state=0)
     array([1, 3])
     """
+    check_n(n, len(embedding), "medoids")
     cluster = assign(embedding, n, random_state)
     order = np.lexsort(
         (_squared_from_means(embedding, cluster), cluster)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import require
+from ._checks import check_n, is_number, is_whole, require
 from ._clusters import assign
 from ._distances import FromOne, chunks, nearest_squared, spaced, squared_distances
 from ._farthest import farthest_first
@@ -67,7 +67,9 @@ def prob_cover(
     >>> prob_cover(np.array([[0.0], [1.0], [2.0], [8.0], [9.0]]), np.empty((0, 1)), n=2, delta=1.5)
     array([1, 3])
     """
-    require(delta is None or delta > 0, "prob_cover: delta", "a number > 0 or None", delta)
+    valid = delta is None or (is_number(delta) and delta > 0)
+    require(valid, "prob_cover: delta", "a number > 0 or None", delta)
+    check_n(n, len(embedding), "prob_cover")
     if delta is None:
         delta = pure_radius(embedding, purity, n_clusters, random_state)
     rounding = 100 * float(np.finfo(embedding.dtype).eps)
@@ -128,8 +130,8 @@ def pure_radius(embedding: NDArray[Any], purity: float = 0.95, n_clusters: int =
     >>> round(radius, 2)
     4.0
     """
-    require(0 < purity < 1, "pure_radius: purity", "a number in (0, 1)", purity)
-    require(n_clusters >= 1, "pure_radius: n_clusters", "an integer >= 1", n_clusters)
+    require(is_number(purity) and 0 < purity < 1, "pure_radius: purity", "a number in (0, 1)", purity)
+    require(is_whole(n_clusters), "pure_radius: n_clusters", "an integer >= 1", n_clusters)
     n_clusters = min(n_clusters, len(embedding))
     cluster = assign(embedding, n_clusters, random_state)
     centers = spaced(len(embedding), MOST_BALLS)

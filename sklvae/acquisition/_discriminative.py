@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from ._checks import require
+from ._checks import check_n, is_whole, require
 from ._distances import chunks, spaced
 from ._farthest import farthest_first
 
@@ -71,7 +71,8 @@ def discriminative(
     >>> bool((~right[chosen]).all())
     True
     """
-    require(n_batches >= 1, "discriminative: n_batches", "an integer >= 1", n_batches)
+    require(is_whole(n_batches), "discriminative: n_batches", "an integer >= 1", n_batches)
+    check_n(n, len(embedding), "discriminative")
     rng = check_random_state(random_state)
     chosen = np.empty(0, dtype=np.int64)
     if not len(labeled_embedding):

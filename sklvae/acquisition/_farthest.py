@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checks import check_n
 from ._distances import FromOne, nearest_squared
 
 __all__ = ["farthest_first"]
@@ -43,6 +44,7 @@ def farthest_first(embedding: NDArray[Any], labeled_embedding: NDArray[Any], *, 
     >>> farthest_first(np.array([[0.0], [1.0], [5.0], [9.0]]), np.array([[0.0]]), n=2)
     array([3, 2])
     """
+    check_n(n, len(embedding), "farthest_first")
     nearest = nearest_squared(embedding, labeled_embedding)
     squared_from = FromOne(embedding)
     chosen: list[int] = []

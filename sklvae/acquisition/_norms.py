@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
-from ._checks import require
+from ._checks import is_number, require
 from ._distances import chunks, spaced, squared_distances, typical_distance
 
 __all__ = ["expected_change", "expected_norm"]
@@ -118,7 +118,8 @@ def expected_change(
 
 
 def _scale(embedding: NDArray[Any], bandwidth: float | None) -> float:
-    require(bandwidth is None or bandwidth > 0, "bandwidth", "a number > 0 or None", bandwidth)
+    valid = bandwidth is None or (is_number(bandwidth) and bandwidth > 0)
+    require(valid, "bandwidth", "a number > 0 or None", bandwidth)
     return typical_distance(embedding) if bandwidth is None else bandwidth
 
 

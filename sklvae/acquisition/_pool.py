@@ -43,6 +43,10 @@ class Pool:
         Rows of the arrays: candidates, labeled ones and others.
     arrays : dict
         "proba", "embedding", "sampled_proba" and "discriminator" over all rows, where given.
+    proba, embedding, sampled_proba, discriminator : ndarray
+        Those of the candidates; axes as in `query`. A ValueError says where one was not given.
+    labeled_proba, labeled_embedding : ndarray
+        Those of the labeled rows.
     """
 
     rows: NDArray[np.int64]
@@ -82,12 +86,14 @@ class Pool:
     def require(self, needs: Iterable[str], name: str) -> None:
         """Raise a ValueError if something that an acquisition needs is not here."""
         for need in needs:
+            if need not in SOURCES:
+                raise ValueError(f"query: {name} needs {need!r}, which is none of {', '.join(SOURCES)}.")
             if need not in self.arrays and not (need == "labels" and len(self.labeled_rows)):
                 raise ValueError(f"query: {name} needs {need}: {SOURCES[need]}. Got none.")
 
     def part(self, name: str, positions: slice = slice(None)) -> NDArray[Any]:
         """One of the arrays at some of the candidates; an array of all rows is not copied."""
-        array = self.arrays[name]
+        array = self._whole(name)
         rows = positions if len(self.rows) == self.n_rows else self.rows[positions]
         return array[:, rows] if name == "sampled_proba" else array[rows]
 
@@ -114,18 +120,27 @@ class Pool:
     @cached_property
     def labeled_embedding(self) -> NDArray[Any]:
         """Points of the labeled rows, (n_labeled, d); none where nothing is labeled."""
-        return self.arrays["embedding"][self.labeled_rows]
+        return self._whole("embedding")[self.labeled_rows]
 
     @cached_property
     def labeled_proba(self) -> NDArray[Any]:
         """Class probabilities of the labeled rows, (n_labeled, n_classes); their columns must be the classes."""
-        proba = self.arrays["proba"]
+        proba = self._whole("proba")
         if len(self.classes) != proba.shape[1]:
             raise ValueError(
                 f"query: proba has {proba.shape[1]} columns, but the labels name {len(self.classes)} classes, so that "
                 "labels and predictions cannot be compared. Name the columns: classes=classifier.classes_."
             )
         return proba[self.labeled_rows]
+
+    def _whole(self, name: str) -> NDArray[Any]:
+        """One of the arrays, over all rows."""
+        if name not in self.arrays:
+            raise ValueError(
+                f"query: the acquisition reads {name}: {SOURCES[name]}. Got none. Give query {name}=...; for "
+                f'ActiveLearningClassifier, say that a function needs it: function.needs = ("{name}",).'
+            )
+        return self.arrays[name]
 
 
 def _checked(name: str, array: ArrayLike) -> NDArray[Any]:
@@ -140,6 +155,8 @@ def _checked(name: str, array: ArrayLike) -> NDArray[Any]:
         if checked.ndim > 1 and not np.allclose(sums := checked.sum(axis=-1), 1, atol=TOLERANCE):
             wrong = np.unravel_index(np.abs(sums - 1).argmax(), sums.shape)
             raise ValueError(f"query: each row of {name} must sum to 1, row {wrong[-1]} sums to {sums[wrong]:g}.")
+        if checked.min() < 0 or checked.max() > 1:
+            checked = np.clip(checked, 0, 1)
     return checked
 
 

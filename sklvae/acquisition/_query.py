@@ -120,6 +120,9 @@ def as_acquisition(acquisition: Any) -> Acquisition:
     """
     if isinstance(acquisition, str):
         return strategy(acquisition)
+    for named in STRATEGIES.values():
+        if acquisition is getattr(named, "function", None):
+            return named  # the function of arrays that a name stands for
     if not isinstance(acquisition, type):
         if hasattr(acquisition, "select") and hasattr(acquisition, "needs"):
             chooser: Acquisition = acquisition

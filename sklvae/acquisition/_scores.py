@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
+from ._checks import check_n
+
 __all__ = ["bald", "discriminator_score", "entropy", "least_confident", "margin", "top", "variation_ratio"]
 
 
@@ -187,6 +189,7 @@ def top(score: NDArray[Any], n: int) -> NDArray[np.int64]:
     >>> top(np.array([0.5, 0.9, 0.1, 0.5]), 2)
     array([1, 0])
     """
+    check_n(n, len(score), "top")
     least = np.partition(score, len(score) - n)[len(score) - n]
     above = np.flatnonzero(score > least)
     chosen = np.concatenate([above, np.flatnonzero(score == least)[: n - len(above)]])

@@ -9,15 +9,22 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ._checks import require
+from ._checks import is_number, is_whole, require
 from ._distances import spaced
 
-__all__ = ["Progress", "StopAfter", "StopWhenIndistinguishable", "StopWhenStable", "StoppingRule", "separability"]
+__all__ = [
+    "Progress",
+    "StopAfter",
+    "StopWhenIndistinguishable",
+    "StopWhenStable",
+    "StoppingRule",
+    "indistinguishable",
+    "separability",
+]
 
 MOST_COMPARED = 5000
 """Rows of each kind, evenly spaced, that a discriminator is fitted on."""
@@ -73,8 +80,10 @@ class StopAfter:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        require(self.n_queries is None or self.n_queries >= 1, "StopAfter: n_queries", ">= 1 or None", self.n_queries)
-        require(self.seconds is None or self.seconds > 0, "StopAfter: seconds", "> 0 or None", self.seconds)
+        n, seconds = self.n_queries, self.seconds
+        require(n is not None or seconds is not None, "StopAfter", "given n_queries or seconds", None)
+        require(n is None or is_whole(n), "StopAfter: n_queries", "an integer >= 1, or None", n)
+        require(seconds is None or (is_number(seconds) and seconds > 0), "StopAfter: seconds", "> 0, or None", seconds)
 
     def __call__(self, progress: Progress) -> bool:
         """Whether one of the two is spent."""
@@ -115,8 +124,9 @@ class StopWhenStable:
     n_rounds: int = 3
 
     def __post_init__(self) -> None:
-        require(0 < self.agreement <= 1, "StopWhenStable: agreement", "in (0, 1]", self.agreement)
-        require(self.n_rounds >= 1, "StopWhenStable: n_rounds", "an integer >= 1", self.n_rounds)
+        share = self.agreement
+        require(is_number(share) and 0 < share <= 1, "StopWhenStable: agreement", "in (0, 1]", share)
+        require(is_whole(self.n_rounds), "StopWhenStable: n_rounds", "an integer >= 1", self.n_rounds)
 
     def __call__(self, progress: Progress) -> bool:
         """Whether the last rounds agree; one without a classifier before it (nan) does not."""
@@ -128,12 +138,13 @@ class StopWhenStable:
 class StopWhenIndistinguishable:
     """Stop once a discriminator cannot tell labeled from unlabeled rows: the labels cover the data.
 
-    Random questions cover the data from the start, so that with them it says nothing.
+    Random questions cover the data from the start, so that with them it says nothing. Few labels say little: even at
+    an area of 0.5 it takes some 130 of them to be sure that it is at most 0.55.
 
     Attributes
     ----------
     separability : float in [0.5, 1], default=0.55
-        Area under the ROC curve, by the function of that name, at which to stop.
+        Area under the ROC curve, by the function of that name, which it must be at most, surely (`indistinguishable`).
 
     References
     ----------
@@ -146,7 +157,7 @@ class StopWhenIndistinguishable:
     >>> from sklvae.acquisition import Progress, StopWhenIndistinguishable
     >>> points = np.random.default_rng(0).normal(size=(200, 2))
     >>> apart, spread = points[:, 0] > 1, np.arange(200) % 4 == 0
-    >>> [StopWhenIndistinguishable(0.6)(Progress([], labeled, lambda: points)) for labeled in (apart, spread)]
+    >>> [StopWhenIndistinguishable(0.7)(Progress([], labeled, lambda: points)) for labeled in (apart, spread)]
     [False, True]
     """
 
@@ -154,13 +165,14 @@ class StopWhenIndistinguishable:
     needs: ClassVar = ("embedding",)
 
     def __post_init__(self) -> None:
-        require(
-            0.5 <= self.separability <= 1, "StopWhenIndistinguishable: separability", "in [0.5, 1]", self.separability
-        )
+        limit = self.separability
+        valid = is_number(limit) and 0.5 <= limit <= 1
+        require(valid, "StopWhenIndistinguishable: separability", "in [0.5, 1]", limit)
 
     def __call__(self, progress: Progress) -> bool:
         """Whether the labels cover the data."""
-        return separability(progress.embedding(), progress.labeled) <= self.separability
+        area = separability(progress.embedding(), progress.labeled)
+        return indistinguishable(area, progress.labeled, self.separability)
 
 
 def separability(embedding: NDArray[Any], labeled: NDArray[np.bool_]) -> float:
@@ -176,7 +188,8 @@ def separability(embedding: NDArray[Any], labeled: NDArray[np.bool_]) -> float:
     Returns
     -------
     float
-        0.5: they cannot be told apart; 1: they are separate. 1 where a kind has fewer than five rows, too few to say.
+        Mean over five folds. 0.5: they cannot be told apart; 1: they are separate. 1 where a kind has fewer than
+        five rows, too few to say.
 
     Examples
     --------
@@ -191,5 +204,39 @@ def separability(embedding: NDArray[Any], labeled: NDArray[np.bool_]) -> float:
     rows = np.concatenate([kind[spaced(len(kind), MOST_COMPARED)] for kind in kinds])
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
-    probability = cross_val_predict(model, embedding[rows], labeled[rows], cv=folds, method="predict_proba")[:, 1]
-    return float(roc_auc_score(labeled[rows], probability))
+    return float(cross_val_score(model, embedding[rows], labeled[rows], cv=folds, scoring="roc_auc").mean())
+
+
+def indistinguishable(area: float, labeled: NDArray[np.bool_], limit: float = 0.55) -> bool:
+    """Whether labeled rows are surely no easier to tell from the others than an area under the ROC curve says.
+
+    ``max(area, 0.5) + 2 sqrt((n_1 + n_2 + 1) / (12 n_1 n_2)) <= limit``: the root is the standard error of the area of
+    two kinds, of n_1 and n_2 rows, that are alike.
+
+    Parameters
+    ----------
+    area : float
+        What `separability` found.
+    labeled : ndarray of shape (n_rows,), bool
+        Which rows have labels.
+    limit : float, default=0.55
+        The area.
+
+    Returns
+    -------
+    bool
+
+    References
+    ----------
+    Mann and Whitney, 1947, "On a test of whether one of two random variables is stochastically larger than the other".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.acquisition import indistinguishable
+    >>> [indistinguishable(0.5, np.arange(5000) < n) for n in (20, 100, 500)]
+    [False, False, True]
+    """
+    one = min(int(np.sum(labeled)), MOST_COMPARED)
+    other = min(int(np.sum(~labeled)), MOST_COMPARED)
+    return bool(max(area, 0.5) + 2 * np.sqrt((one + other + 1) / max(12 * one * other, 1)) <= limit)

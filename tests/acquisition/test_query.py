@@ -13,6 +13,7 @@ import sklvae.acquisition as acquisition_module
 from sklvae.acquisition import (
     STRATEGIES,
     Pool,
+    Score,
     Stochastic,
     _distances,
     as_acquisition,
@@ -169,9 +170,10 @@ def test_labels_that_lack_a_class_need_the_names_of_the_columns():
 def test_options_reach_the_function():
     arrays, labels = known()
     rows, labeled = np.flatnonzero(labels < 0), np.flatnonzero(labels >= 0)
-    score = expected_norm(arrays["embedding"][rows], arrays["embedding"][labeled], labels[labeled], bandwidth=0.1)
-    chosen = query(strategy("expected_norm", bandwidth=0.1), 3, labels=labels, **arrays)
+    score = expected_norm(arrays["embedding"][rows], arrays["embedding"][labeled], labels[labeled], bandwidth=3.0)
+    chosen = query(strategy("expected_norm", bandwidth=3.0), 3, labels=labels, **arrays)
     np.testing.assert_array_equal(chosen, rows[np.argsort(-score)[:3]])
+    assert chosen.tolist() != query("expected_norm", 3, labels=labels, **arrays).tolist()
     assert strategy("power_bald", beta=3.0, form="rank").beta == 3.0
 
 
@@ -202,6 +204,69 @@ def test_a_callable_is_a_score_of_the_pool():
     np.testing.assert_array_equal(chosen, expected)
     drawn = query(Stochastic(as_acquisition(lambda pool: pool.rows)), 5, labels=labels, random_state=0)
     assert len(drawn) == 5
+
+
+def test_the_function_behind_a_name_stands_for_it():
+    arrays, labels = known()
+    for function, name in ((entropy, "entropy"), (badge, "badge"), (farthest_first, "coreset")):
+        chosen = (query(a, 5, labels=labels, random_state=0, **arrays).tolist() for a in (function, name))
+        assert next(chosen) == next(chosen)
+
+
+def test_a_callable_says_what_it_needs():
+    arrays, labels = known()
+
+    def near(pool):
+        return -np.linalg.norm(pool.embedding, axis=1)
+
+    with pytest.raises(ValueError, match=r"reads embedding: points .*Got none. Give query embedding="):
+        query(near, 2, labels=labels)
+    near.needs = ("embedding",)
+    assert as_acquisition(near).needs == ("embedding",)
+    with pytest.raises(ValueError, match="Scored needs embedding: points"):
+        query(near, 2, labels=labels)
+    near.needs = ("latents",)
+    with pytest.raises(ValueError, match="Scored needs 'latents', which is none of proba, embedding"):
+        query(near, 2, labels=labels, **arrays)
+
+
+def test_a_score_of_single_rows_takes_arrays_of_all_rows():
+    with pytest.raises(ValueError, match=r"Score: takes must be of proba, .* use row_by_row=False .*labeled_embedding"):
+        Score(expected_norm, ("embedding", "labeled_embedding", "labeled_codes"))
+
+
+@pytest.mark.parametrize("name", ["margin", "entropy", "bald", "power_entropy", "discriminator"])
+def test_equal_scores_are_chosen_at_random(name):
+    """A tree gives few different probabilities, and rows are often sorted."""
+    proba = np.repeat(np.array([[0.5, 0.5], [1.0, 0.0]]), [4, 60], axis=0)
+    draws = np.stack([proba, proba])
+    draws[:, :4] = np.eye(2)[:, None]
+    arrays = {"proba": proba, "sampled_proba": draws, "discriminator": proba[:, 0]}
+    chosen = np.array([query(name, 10, random_state=seed, **arrays) for seed in range(150)])
+    assert np.sort(chosen[:, :4]).tolist() == [[0, 1, 2, 3]] * 150
+    assert set(chosen[:, 4:].ravel().tolist()) == set(range(4, 64))
+
+
+CHOOSING = ["discriminative", "farthest_per_class", "coreset", "badge", "typiclust", "medoids", "prob_cover"]
+CHOOSING += ["batch_bald", "informative_representative_diverse"]
+
+
+@pytest.mark.parametrize("name", CHOOSING)
+@pytest.mark.parametrize("n", [0, 4, 2.5])
+def test_functions_choose_no_more_than_there_is(name, n):
+    arrays, labels = known(n=6, n_labeled=3)
+    pool = Pool.of(labels=labels, classes=[0, 1, 2], candidates=None, **arrays)
+    with pytest.raises(ValueError, match=r": n must be an integer from 1 to the number of candidates, 3; got|3, got"):
+        STRATEGIES[name].select(pool, n, np.random.RandomState(0))
+    assert len(STRATEGIES[name].select(pool, 3, np.random.RandomState(0))) == 3
+
+
+def test_rounded_probabilities_are_probabilities():
+    proba = np.array([[1 + 1e-7, -1e-7], [0.5, 0.5], [0.4, 0.6]])
+    assert sorted(query("power_entropy", 2, proba=proba, random_state=0).tolist()) == [1, 2]
+    draws = np.stack([proba, proba[:, ::-1], proba[:, ::-1]])[:2]
+    draws[1, 0] = draws[0, 0]
+    assert 0 not in query("bald", 2, sampled_proba=draws, random_state=0)
 
 
 class Chooses:

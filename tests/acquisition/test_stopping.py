@@ -2,8 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 
-from sklvae.acquisition import Progress, StopAfter, StopWhenIndistinguishable, StopWhenStable, separability
+from sklvae.acquisition import (
+    Progress,
+    StopAfter,
+    StopWhenIndistinguishable,
+    StopWhenStable,
+    indistinguishable,
+    separability,
+)
 
 
 def progress(rounds=(), labeled=(True,), embedding=((0.0,),)):
@@ -14,7 +23,6 @@ def test_questions_and_seconds_are_summed_over_the_rounds():
     rounds = [{"n_queries": 5, "seconds": 40.0}, {"n_queries": 6, "seconds": 10.0}]
     assert [StopAfter(n_queries=n)(progress(rounds)) for n in (11, 12)] == [True, False]
     assert [StopAfter(seconds=s)(progress(rounds)) for s in (50, 51)] == [True, False]
-    assert not StopAfter()(progress(rounds))
 
 
 def test_stable_means_every_one_of_the_last_rounds():
@@ -43,17 +51,34 @@ def test_the_threshold_decides():
     points, labeled = np.random.default_rng(0).normal(size=(400, 2)), np.arange(400) % 3 == 0
     value = separability(points, labeled)
     at = progress(labeled=labeled, embedding=points)
-    assert StopWhenIndistinguishable(max(0.5, value + 0.01))(at)
+    assert StopWhenIndistinguishable(value + 0.08)(at)
+    assert not StopWhenIndistinguishable(max(0.5, value + 0.04))(at)
     labeled = points[:, 0] > 0.5
     assert not StopWhenIndistinguishable(0.9)(progress(labeled=labeled, embedding=points))
+
+
+@pytest.mark.parametrize(("n_labeled", "limit"), [(20, 0.55), (70, 0.6), (200, 0.55)])
+def test_rows_that_are_alike_are_surely_so_in_one_draw_of_forty(n_labeled, limit):
+    """Their area is a Mann-Whitney statistic: it reaches the limit less two standard errors as a normal one does."""
+    rng, labeled = np.random.default_rng(0), np.arange(1000) < n_labeled
+    areas = np.array([roc_auc_score(labeled, rng.random(1000)) for _ in range(2000)])
+    margin = (limit - 0.5) / areas.std() - 2
+    called = np.mean([indistinguishable(area, labeled, limit) for area in areas])
+    assert called == pytest.approx(norm.cdf(margin) if margin > 0 else 0, abs=0.03)
+    apart = np.mean([indistinguishable(area + limit - 0.5, labeled, limit) for area in areas])
+    assert apart < 0.05
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: StopAfter(n_queries=0), "n_queries must be >= 1 or None, got 0"),
-        (lambda: StopAfter(seconds=-1), "seconds must be > 0 or None, got -1"),
+        (lambda: StopAfter(), "StopAfter must be given n_queries or seconds, got None"),
+        (lambda: StopAfter(n_queries=0), "n_queries must be an integer >= 1, or None, got 0"),
+        (lambda: StopAfter(n_queries="3"), "n_queries must be an integer >= 1, or None, got '3'"),
+        (lambda: StopAfter(seconds=-1), "seconds must be > 0, or None, got -1"),
+        (lambda: StopAfter(seconds="a"), "seconds must be > 0, or None, got 'a'"),
         (lambda: StopWhenStable(agreement=1.5), r"agreement must be in \(0, 1\], got 1.5"),
+        (lambda: StopWhenStable(n_rounds=2.5), "n_rounds must be an integer >= 1, got 2.5"),
         (lambda: StopWhenStable(n_rounds=0), "n_rounds must be an integer >= 1, got 0"),
         (lambda: StopWhenIndistinguishable(0.3), r"separability must be in \[0.5, 1\], got 0.3"),
     ],
