@@ -285,6 +285,8 @@ def test_learning_curves_are_means_and_bands_of_one_standard_deviation():
     [
         ({}, "must hold a repetition for each name"),
         ({"a": []}, "must hold a repetition for each name"),
+        ({"a": [([], [])]}, "'a' needs as many scores as numbers of labels"),
+        ({"a": ([1, 2, 3], [0.1, 0.2, 0.3])}, r"'a' needs a list of repetitions, each a pair, as \[\(n_labels, scores"),
         ({"a": [([1, 2], [0.5])]}, "'a' needs as many scores as numbers of labels"),
         ({"a": [([2, 1], [0.5, 0.6])]}, "these must increase"),
         (

@@ -22,7 +22,7 @@ from ._m2 import M2Classifier
 from ._propagation import Known
 from ._run import OracleDriven
 from ._session import fit_in_session
-from ._wrapped import gives_draws, warm_start_parameter
+from ._wrapped import gives_draws, last_step, warm_start_parameter
 
 __all__ = ["ActiveLearningClassifier", "check_asking", "check_classes"]
 
@@ -57,7 +57,8 @@ class ActiveLearningClassifier(
     budget : int or None, default=None
         Questions in all at most; the last round may be cut short by it. None sets no limit.
     fit_on : {"auto", "labeled", "all"}, default="auto"
-        "labeled" fits the classifier on labeled rows, "all" on all rows with -1 in y for unlabeled ones; "auto" is
+        "labeled" fits the classifier on labeled rows, weighed by the confidence of their answers where its `fit` takes
+        `sample_weight`; "all" on all rows with -1 in y for unlabeled ones; "auto" is
         "all" for classifiers of sklvae and of `sklearn.semi_supervised`, also as the last step of a pipeline.
     stopping : callable or list of callables, default=None
         Further reasons to stop, such as `StopAfter`, `StopWhenStable` and `StopWhenIndistinguishable` of
@@ -95,8 +96,8 @@ class ActiveLearningClassifier(
         predicted as a round before; both nan where there was no classifier; `seconds`, and those of them spent waiting
         for answers, `seconds_asking`.
     stopped_by_ : str or callable
-        What ended the asking: "n_rounds", "budget", "pool" (nothing is left to ask about), a stopping rule, or
-        "interrupt" (Ctrl-C while a network of ours was trained).
+        What ended the asking, where there was any: "n_rounds", "budget", "pool" (nothing is left to ask about), a
+        stopping rule, or "interrupt" (Ctrl-C while a network of ours was trained).
     embedding_ : transformer
         The fitted `embedding`, if it was needed.
     n_features_in_ : int
@@ -124,15 +125,16 @@ class ActiveLearningClassifier(
     _warm_from_last_fit: ClassVar = False
 
     _constraints: ClassVar[dict[str, Constraint]] = {
-        "estimator": none | instance_of(BaseEstimator, "a classifier of scikit-learn's kind"),
-        "embedding": none | Constraint(lambda value: hasattr(value, "fit_transform"), "a transformer"),
+        "estimator": none | instance_of(BaseEstimator, "a classifier of scikit-learn's kind, an instance"),
+        "embedding": none
+        | Constraint(lambda v: hasattr(v, "fit_transform") and not isinstance(v, type), "a transformer, an instance"),
         "batch_size": at_least(1, int),
         "n_rounds": none | at_least(1, int),
         "budget": none | at_least(1, int),
         "fit_on": one_of("auto", "labeled", "all"),
         "stopping": none
-        | Constraint(callable, "a callable")
-        | Constraint(lambda v: isinstance(v, (list, tuple)) and all(map(callable, v)), "a list of callables"),
+        | Constraint(lambda v: _is_rule(v), "a stopping rule like StopWhenStable()")
+        | Constraint(lambda v: isinstance(v, (list, tuple)) and all(map(_is_rule, v)), "a list of them"),
         "classes": none | labels_like,
         "warm_start": instance_of(bool, "a bool"),
         "session_dir": none | instance_of((str, os.PathLike), "a path"),
@@ -175,7 +177,7 @@ class ActiveLearningClassifier(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Numbers; the classifier gets them as they are.
+            Numbers without nan; the classifier gets them as they are. Encode text and fill gaps before.
         y : array-like of shape (n_samples,), default=None
             What is known already: -1 for unlabeled rows, or an object array with -1, None or nan for them.
         oracle : callable, default=None
@@ -209,13 +211,14 @@ class ActiveLearningClassifier(
         self._check_parts()
         rows = check_rows(self, X, reset=True)
         labels = self._check_labels(y, len(rows), asks=asks)
+        rng = check_random_state(self.random_state)
         for name in OF_A_FIT:
             self.__dict__.pop(name, None)
         self._x_shape = sample_shape(X, rows)
         self._names: NDArray[Any] | None = None
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
-        return self._as_given(X, rows), rows, Known(labels), check_random_state(self.random_state)
+        return self._as_given(X, rows), rows, Known(labels), rng
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Class of each sample, by the fitted classifier, (n_samples,)."""
@@ -250,17 +253,19 @@ class ActiveLearningClassifier(
         kind = type(inner).__name__
         if not hasattr(inner, "predict_proba"):
             raise ValueError(
-                f"{name}: estimator must have predict_proba, {kind} has none. Wrap it: "
-                f"sklearn.calibration.CalibratedClassifierCV({kind}())."
+                f"{name}: estimator must be a classifier with predict_proba, {kind} has none. Use one that has it, "
+                "as LogisticRegression; CalibratedClassifierCV gives it to any, but needs y with five labels a class."
             )
         if self.warm_start and warm_start_parameter(inner) is None:
             raise ValueError(
                 f"{name}: warm_start=True needs an estimator with a parameter warm_start, {kind} has none. Use "
                 "warm_start=False."
             )
+        known = [key for key, value in STRATEGIES.items() if set(value.needs) <= {"embedding"}]
+        if isinstance(self.initial, str) and self.initial not in STRATEGIES:
+            raise ValueError(f"{name}: initial must be one of {', '.join(known)}; got {self.initial!r}.")
         more = set(as_acquisition(self.initial).needs) - {"embedding"}
         if more:
-            known = [key for key, value in STRATEGIES.items() if set(value.needs) <= {"embedding"}]
             raise ValueError(
                 f"{name}: initial chooses before there is a classifier and may need an embedding only, but "
                 f"{self.initial!r} needs {', '.join(sorted(more))}. Use one of {', '.join(known)}."
@@ -269,24 +274,27 @@ class ActiveLearningClassifier(
             "embedding": (
                 self.embedding is not None or hasattr(inner, "transform"),
                 "transform",
-                "Give embedding=PCA(n_components=50), or another transformer",
+                "Give embedding=StandardScaler(), PCA(n_components=10) or another transformer",
             ),
             "sampled_proba": (gives_draws(inner), "sample_proba", "Use a forest, BaggingClassifier or M2Classifier"),
             "discriminator": (
-                hasattr(inner, "predict_labeled"),
+                hasattr(last_step(inner), "predict_labeled"),
                 "predict_labeled",
                 'Use VAALClassifier(discriminator="joint")',
             ),
         }
-        users = [("acquisition", self.acquisition, as_acquisition(self.acquisition).needs)]
-        users += [("stopping", rule, getattr(rule, "needs", ())) for rule in self._rules()]
-        for parameter, user, needs in users:
+        for parameter, user, needs in self._parts_with_needs():
             for need in needs:
                 there, method, way_out = sources.get(need, (True, "", ""))
                 if not there:
                     raise ValueError(
                         f"{name}: {parameter}={user!r} needs {need}, for which {kind} lacks {method}. {way_out}."
                     )
+
+    def _parts_with_needs(self) -> list[tuple[str, Any, tuple[str, ...]]]:
+        """The parameter, its value and what that needs, of all that sees a classifier."""
+        acquisition = "acquisition", self.acquisition, as_acquisition(self.acquisition).needs
+        return [acquisition, *(("stopping", rule, tuple(getattr(rule, "needs", ()))) for rule in self._rules())]
 
     def _check_labels(self, y: ArrayLike | None, n_samples: int, *, asks: bool) -> dict[int, tuple[Any, float]]:
         """Labels known by row, and the errors of a fit that cannot start."""
@@ -305,6 +313,11 @@ class ActiveLearningClassifier(
         if asks:
             check_asking(name, n_samples, len(labels), self.budget, "Lower it, or use budget=None")
         return labels
+
+
+def _is_rule(value: Any) -> bool:
+    """Whether it can be called, and is not a class that somebody forgot to call."""
+    return callable(value) and not isinstance(value, type)
 
 
 def check_classes(owner: str, n_classes: int, n_labeled: int, n_samples: int) -> None:

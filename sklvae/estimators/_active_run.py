@@ -20,7 +20,7 @@ from ._input import event_shape, input_points
 from ._propagation import N_MEMBERS, Known
 from ._run import Run
 from ._trainer import Trainer
-from ._wrapped import draws_of, seed_where_none, was_interrupted
+from ._wrapped import draws_of, labeled_by, seed_where_none, was_interrupted
 
 if TYPE_CHECKING:
     from ._active_learning import ActiveLearningClassifier
@@ -31,7 +31,7 @@ SOURCES: dict[str, Callable[[Any], NDArray[Any]]] = {
     "proba": lambda run: run.proba,
     "embedding": lambda run: run.embedding(),
     "sampled_proba": lambda run: draws_of(run.model, run.X),
-    "discriminator": lambda run: run.model.predict_labeled(run.X),
+    "discriminator": lambda run: labeled_by(run.model, run.X),
 }
 """Where the arrays that an acquisition may need come from, once there is a classifier."""
 
@@ -121,6 +121,8 @@ class ActiveRun(Run):
         settings, clock = self.settings, perf_counter()
         if self.model is None and self._train():
             self.trained()
+        if self.asks and settings.embedding is not None and self._needs_embedding():
+            _ = self.fixed_embedding  # if it fails, it does so before anybody is asked
         while self.asks:
             reason = self._reason_to_stop()
             if reason is not None:
@@ -150,6 +152,13 @@ class ActiveRun(Run):
         if self.settings.embedding is None and hasattr(self.model, "transform"):
             return np.asarray(self.model.transform(self.X))
         return self.fixed_embedding
+
+    def _needs_embedding(self) -> bool:
+        """Whether any part that is still to choose, or to stop, compares points."""
+        needs = [needs for _, _, needs in self.settings._parts_with_needs()]
+        if self.model is None:
+            needs.append(as_acquisition(self.settings.initial).needs)
+        return any("embedding" in names for names in needs)
 
     @cached_property
     def fixed_embedding(self) -> NDArray[Any]:
@@ -191,7 +200,7 @@ class ActiveRun(Run):
             return "budget"
         if not len(self._candidates()):
             return "pool"
-        if self.model is None or not self.number:
+        if not self.number:
             return None
         labeled = np.zeros(len(self.rows), dtype=bool)
         labeled[list(self.known.labels)] = True
@@ -232,6 +241,7 @@ class ActiveRun(Run):
         needs = as_acquisition(acquisition).needs
         arrays: dict[str, Any] = {name: source(self) for name, source in SOURCES.items() if name in needs}
         if self.model is not None:
+            arrays["proba"] = self.proba  # a function of the pool need not say that it reads it
             column = {label: k for k, label in enumerate(self.settings.classes_.tolist())}
             of_class = np.array([column.get(label, UNLABELED) for label in classes.tolist()] + [UNLABELED])
             arrays["classes"], codes = np.arange(len(column)), of_class[codes]
@@ -250,9 +260,16 @@ class ActiveRun(Run):
 
     def _train(self) -> bool:
         """Fit the classifier if there are two classes, and say whether there are."""
-        trained = self.trainer.train(self.known.labels, self.rng)
-        if trained:
-            self._take_up()
+        try:
+            trained = self.trainer.train(self.known.labels, self.rng)
+            if trained:
+                self._take_up()
+        except Exception as error:
+            error.add_note(
+                f"{self.owner}: {type(self.inner).__name__} failed on {len(self.known.labels)} labels, in round "
+                f"{self.number}. The answers are kept in answers_."
+            )
+            raise
         return trained
 
     def _take_up(self) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..nn import CentroidNetwork
-from ..training import in_blocks
+from ..training import fresh_seed, in_blocks, seeded
 from ._classifier import class_probabilities
+from ._constraints import at_least
 from ._input import check_rows
 from ._persistence import PersistenceMixin
 
@@ -37,6 +41,45 @@ class CentroidInference(
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities q(y|x), (n_samples, n_classes)."""
         return self._apply(class_probabilities, X)
+
+    def sample_proba(self, X: ArrayLike, n_draws: int = 16) -> NDArray[Any]:
+        """Class probabilities under several draws of dropout, such as BALD compares.
+
+        Each row drops units of its own in a draw, so draws tell nothing about two rows together, as BatchBALD asks.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Data in the units of the training data.
+        n_draws : int, default=16
+            How many draws.
+
+        Returns
+        -------
+        ndarray of shape (n_draws, n_samples, n_classes)
+
+        Raises
+        ------
+        ValueError
+            If nothing is dropped: `input_dropout` and `output_dropout` are 0 and the module has no dropout.
+
+        References
+        ----------
+        Gal and Ghahramani, 2016, "Dropout as a Bayesian approximation"; Gal, Islam and Ghahramani, 2017, "Deep Bayesian
+        active learning with image data".
+        """
+        check_is_fitted(self, "classes_")
+        name, model = type(self).__name__, self._model
+        if not at_least(1, int).allows(n_draws):
+            raise ValueError(f"{name}: sampling needs n_draws, an integer >= 1, got {n_draws!r}.")
+        if not model.drops:
+            raise ValueError(
+                f"{name}: draws need dropout, and this network has none. Use output_dropout=0.5, or nn.Dropout in the "
+                "module."
+            )
+        seed = fresh_seed(check_random_state(self.random_state))
+        with seeded(seed, next(model.parameters()).device):
+            return self._apply(partial(dropped_out, n_draws=n_draws), X).swapaxes(0, 1)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Most probable class of each sample.
@@ -97,6 +140,12 @@ class CentroidInference(
         check_is_fitted(self, "classes_")
         rows = check_rows(self, X, reset=False)
         return np.asarray(in_blocks(self._model, function, rows, self._event))
+
+
+def dropped_out(model: CentroidNetwork, x: Tensor, n_draws: int) -> Tensor:
+    """q(y|x) under draws of dropout, (B, n_draws, K)."""
+    with model.dropping():
+        return torch.stack([class_probabilities(model, x) for _ in range(n_draws)], dim=1)
 
 
 def last_activations(model: CentroidNetwork, x: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from ..acquisition import indistinguishable, separability
 from ..nn import M2, VAE, ClassifiedVAE, Discriminated
 from ..training import Options, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator
@@ -26,9 +26,6 @@ from ._classifier import class_probabilities
 from ._labeling_run import classify, classify_draws
 
 __all__ = ["DiscriminatedClassifier"]
-
-INDISTINGUISHABLE = 0.55
-"""Area under the ROC curve up to which a discriminator tells nothing."""
 
 
 class DiscriminatedClassifier(ClassVAEClassifier, ABC):
@@ -157,23 +154,31 @@ class DiscriminatedClassifier(ClassVAEClassifier, ABC):
             return Discriminated(model).to(self._device) if self.discriminator == "joint" else model
 
     def _separability(self, rows: NDArray[Any], labeled: NDArray[np.bool_]) -> float:
-        """How well the discriminator does, with a warning where it does not."""
+        """How well latents tell labeled rows from others that were held out, with a warning where they do not.
+
+        The discriminator itself has seen all rows, and knows labeled ones by heart.
+        """
         if self.discriminator == "refit" or labeled.all():
             return float("nan")
-        told = in_blocks(self.net_.module_.model, discriminate, rows, self._event)
-        separability = float(roc_auc_score(labeled, told))
-        if separability <= INDISTINGUISHABLE:
+        area = separability(in_blocks(self.net_.module_.model, compared, rows, self._event), labeled)
+        if indistinguishable(area, labeled):
             warnings.warn(
                 f"{type(self).__name__}: the discriminator cannot tell labeled from unlabeled rows (area under the ROC "
-                f"curve {separability:.2f}): asking by it is asking at random. Ask by another acquisition, or lower "
-                f"adversarial_weight, now {self.adversarial_weight:g}.",
+                f"curve {area:.2f} on latents of rows held out): asking by it is asking at random. Ask by another "
+                f"acquisition, or lower adversarial_weight, now {self.adversarial_weight:g}.",
                 stacklevel=3,
             )
-        return separability
+        return area
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         n_classes = next(len(state[name]) for name in state if name.endswith(("head.bias", "class_probs")))
         return self._build_network(None, np.random.RandomState(0), n_classes)
+
+
+def compared(network: Discriminated, x: Tensor) -> Tensor:
+    """What the discriminator sees, (B, n_latent), and more of M2."""
+    latent: Tensor = network.latent(x)
+    return latent
 
 
 def discriminate(network: Discriminated, x: Tensor) -> Tensor:

@@ -351,6 +351,8 @@ class LabelingSession:
 
 def fit_in_session(estimator: Any, X: ArrayLike, y: ArrayLike | None, oracle: Oracle | None) -> Any:
     """Fit an estimator that asks: the loop over its session."""
+    if callable(y):
+        raise ValueError(f"{type(estimator).__name__}: y must be labels, got a function. Give it as oracle={y!r}.")
     if oracle is not None and not callable(oracle):
         raise ValueError(f"{type(estimator).__name__}: oracle must be callable, got {oracle!r}.")
     with LabelingSession(estimator, X, y, asks=oracle is not None) as session:

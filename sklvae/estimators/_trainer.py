@@ -15,9 +15,19 @@ from sklearn.utils import _safe_indexing
 from .._labels import UNLABELED, join_labels, split_labels
 from ._codec import Arrays
 from ._persistence import NOT_SAVED, PersistenceMixin, named
-from ._wrapped import generators_of, learns_from_unlabeled, seed_where_none, takes_any_labels, warm_start_parameter
+from ._wrapped import (
+    generators_of,
+    learns_from_unlabeled,
+    seed_where_none,
+    takes_any_labels,
+    warm_start_parameter,
+    weight_argument,
+)
 
 __all__ = ["Labels", "Trainer"]
+
+LEAST_WEIGHT = 1e-6
+"""Weight of an answer without confidence: its class stays one, which some classifiers cannot fit at weight 0."""
 
 Labels = Mapping[int, tuple[Any, float]]
 """Label and confidence of single rows, by row, in the order in which they became known."""
@@ -134,12 +144,14 @@ class Trainer:
             if y.dtype == object and not takes_any_labels(model):  # it would not know -1 beside strings
                 y, names = codes, classes
             model.fit(self.X, y)
-            if names is not None and UNLABELED in model.classes_:
+            if UNLABELED in model.classes_.tolist():
                 raise ValueError(
                     f'{self.owner}: fit_on="all" needs an estimator that takes -1 for an unlabeled '
                     f'row, {type(model).__name__} takes it for a class. Use fit_on="labeled".'
                 )
         else:
             labeled = np.flatnonzero(codes >= 0)
-            model.fit(_safe_indexing(self.X, labeled), classes[codes[labeled]])
+            weight, name = np.array([labels[row][1] for row in labeled.tolist()]), weight_argument(model)
+            weights = {name: np.maximum(weight, LEAST_WEIGHT)} if name and (weight < 1).any() else {}
+            model.fit(_safe_indexing(self.X, labeled), classes[codes[labeled]], **weights)
         self.model, self.names = model, names

@@ -53,7 +53,7 @@ class VAALClassifier(OracleDriven, DiscriminatedClassifier):
     n_rounds : int, default=5
         Rounds of asking, where there is an oracle.
     budget : int, default=150
-        Questions in all, shared out to the rounds.
+        Questions in all, of which a round asks ``budget / n_rounds``, rounded up.
     classes : array-like, default=None
         All labels there are, where y may lack some; None takes those that occur.
     alpha : float, default=50.0
@@ -106,8 +106,9 @@ class VAALClassifier(OracleDriven, DiscriminatedClassifier):
     label_confidence_ : ndarray of shape (n_samples,)
         Its probability; 1 for one of y, the confidence of an answer, 0 where there is none.
     separability_ : float
-        Area under the ROC curve by which the discriminator tells the labeled training rows from the others; 0.5 is
-        chance. nan for "refit", and where all are labeled.
+        Area under the ROC curve by which latents tell labeled training rows from the others, of rows held out
+        (`acquisition.separability`); 0.5 is chance. A warning says where that is all (`acquisition.indistinguishable`).
+        nan for "refit", and where all are labeled.
     answers_, n_queries_, rounds_, stopped_by_
         With an oracle, as in `ActiveLearningClassifier`.
     history_ : list of dict

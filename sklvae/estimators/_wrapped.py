@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ..training import fresh_seed
 
@@ -18,11 +21,14 @@ __all__ = [
     "draws_of",
     "generators_of",
     "gives_draws",
+    "labeled_by",
+    "last_step",
     "learns_from_unlabeled",
     "seed_where_none",
     "takes_any_labels",
     "warm_start_parameter",
     "was_interrupted",
+    "weight_argument",
 ]
 
 SEMI_SUPERVISED = ("sklvae", "sklearn.semi_supervised")
@@ -46,6 +52,17 @@ def warm_start_parameter(estimator: BaseEstimator) -> str | None:
     """Name of the parameter that lets a classifier, or the last step of a pipeline, go on; None where it has none."""
     name = f"{estimator.steps[-1][0]}__warm_start" if isinstance(estimator, Pipeline) else "warm_start"
     return name if name in estimator.get_params() else None
+
+
+def weight_argument(estimator: BaseEstimator) -> str | None:
+    """Argument of `fit` for weights of samples, of a classifier or the last step of a pipeline; None if there is none.
+
+    With metadata routing on, a pipeline is told by its user what goes where.
+    """
+    if isinstance(estimator, Pipeline):
+        name = None if get_config()["enable_metadata_routing"] else weight_argument(estimator.steps[-1][1])
+        return name and f"{estimator.steps[-1][0]}__{name}"
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
 
 
 def seed_where_none(estimator: BaseEstimator, rng: np.random.RandomState) -> dict[str, int]:
@@ -83,7 +100,7 @@ def _is_fitted(part: Any) -> bool:
 
 def was_interrupted(estimator: Any) -> bool:
     """Whether somebody cut the training of a network of ours short, in any phase of its fit or of its parts."""
-    last = _last(estimator)
+    last = last_step(estimator)
     trained = [last, *(getattr(last, part) for part in getattr(last, "_parts", ()))]
     nets = [getattr(one, "net_", None) for one in trained]
     return any(getattr(one, "_interrupted", False) for one in trained) or any(
@@ -93,8 +110,11 @@ def was_interrupted(estimator: Any) -> bool:
 
 def gives_draws(estimator: Any) -> bool:
     """Whether a classifier, fitted or not, has predictions of several draws."""
-    last = _last(estimator)
-    return hasattr(last, "sample_proba") or isinstance(last, ENSEMBLES)
+    last = last_step(estimator)
+    if not isinstance(last, ENSEMBLES):
+        return hasattr(last, "sample_proba")
+    members = [part for _, part in last.estimators] if isinstance(last, VotingClassifier) else [last.estimator]
+    return all(member in (None, "drop") or hasattr(member, "predict_proba") for member in members)
 
 
 def draws_of(estimator: Any, X: Any) -> NDArray[Any]:
@@ -102,22 +122,43 @@ def draws_of(estimator: Any, X: Any) -> NDArray[Any]:
 
     Draws are those of `sample_proba`, or the members of a forest, of bagging or of a vote.
     """
-    if isinstance(estimator, Pipeline):
-        return draws_of(estimator.steps[-1][1], estimator[:-1].transform(X) if len(estimator.steps) > 1 else X)
-    if hasattr(estimator, "sample_proba"):
-        draws: NDArray[Any] = estimator.sample_proba(X)
+    last, X = last_step(estimator), _as_last_sees(estimator, X)
+    if hasattr(last, "sample_proba"):
+        draws: NDArray[Any] = last.sample_proba(X)
         return draws
-    X = np.asarray(X)
-    features = getattr(estimator, "estimators_features_", [slice(None)] * len(estimator.estimators_))
-    votes = np.zeros((len(estimator.estimators_), len(X), len(estimator.classes_)))
-    for vote, member, columns in zip(votes, estimator.estimators_, features, strict=True):
-        vote[:, np.asarray(member.classes_, dtype=int)] = member.predict_proba(X[:, columns])
+    votes = np.zeros((len(last.estimators_), len(X), len(last.classes_)), dtype=np.float32)
+    for vote, member, seen in zip(votes, last.estimators_, _as_members_see(last, X), strict=True):
+        vote[:, np.asarray(member.classes_, dtype=int)] = member.predict_proba(seen)
     return votes
 
 
+def labeled_by(estimator: Any, X: Any) -> NDArray[Any]:
+    """Probability of "labeled" by the discriminator of a fitted classifier, or of the last step of a pipeline, (n,)."""
+    labeled: NDArray[Any] = last_step(estimator).predict_labeled(_as_last_sees(estimator, X))
+    return labeled
+
+
+def last_step(estimator: Any) -> Any:
+    """A classifier itself, or the last step of a pipeline."""
+    return last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
+
+
+def _as_last_sees(estimator: Any, X: Any) -> Any:
+    """X as the steps before the last leave it."""
+    if not isinstance(estimator, Pipeline):
+        return X
+    before = estimator[:-1].transform(X) if len(estimator.steps) > 1 else X
+    return _as_last_sees(estimator.steps[-1][1], before)
+
+
+def _as_members_see(ensemble: Any, X: Any) -> Iterator[Any]:
+    """X for each member: as it is for those of a vote, columns of an array for those of bagging."""
+    if isinstance(ensemble, VotingClassifier):
+        return repeat(X, len(ensemble.estimators_))
+    X = np.asarray(X)
+    features = getattr(ensemble, "estimators_features_", [slice(None)] * len(ensemble.estimators_))
+    return (X[:, columns] for columns in features)
+
+
 def _comes_from(package: str, estimator: Any) -> bool:
-    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in type(_last(estimator)).__mro__)
-
-
-def _last(estimator: Any) -> Any:
-    return _last(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
+    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in type(last_step(estimator)).__mro__)

@@ -73,6 +73,9 @@ class Centroids(nn.Module):
         return (f.to(self.mean.dtype) - self.mean).square().sum(1) / self.variance
 
 
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
 class CentroidNetwork(nn.Module):
     """q(y|x) of any network, with the activations of some of its layers.
 
@@ -143,6 +146,27 @@ class CentroidNetwork(nn.Module):
     def classify(self, x: Tensor) -> Categorical:
         """q(y|x), batch (B,)."""
         return self(x)[0]
+
+    @property
+    def drops(self) -> bool:
+        """Whether any unit is dropped in training."""
+        shares = [self.input_dropout, self.output_dropout, *(part.p for part in self._dropouts())]
+        return any(share > 0 for share in shares)
+
+    @contextmanager
+    def dropping(self) -> Iterator[None]:
+        """Drop units as in training within the block, and normalize as in prediction; in evaluation mode after it."""
+        parts = [self, *self._dropouts()]
+        for part in parts:
+            part.training = True  # not train(), which is for their children, too
+        try:
+            yield
+        finally:
+            for part in parts:
+                part.training = False
+
+    def _dropouts(self) -> list[Any]:
+        return [part for part in self.network.modules() if isinstance(part, DROPOUTS)]
 
     @contextmanager
     def _seen(self) -> Iterator[dict[str, Any]]:

@@ -65,9 +65,14 @@ def plot_learning_curves(
 
 def _on_one_grid(name: str, runs: Sequence[tuple[ArrayLike, ArrayLike]]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Numbers of labels that all repetitions reach, (n,), and their scores there, (n_runs, n)."""
+    if not all(isinstance(run, (tuple, list)) and len(run) == 2 for run in runs):
+        raise ValueError(
+            f"plot_learning_curves: {name!r} needs a list of repetitions, each a pair, as [(n_labels, scores)]; got "
+            f"{runs!r}."
+        )
     pairs = [(np.asarray(n_labels, dtype=float), np.asarray(scores, dtype=float)) for n_labels, scores in runs]
     for n_labels, scores in pairs:
-        if n_labels.ndim != 1 or n_labels.shape != scores.shape or (np.diff(n_labels) <= 0).any():
+        if n_labels.ndim != 1 or not len(n_labels) or n_labels.shape != scores.shape or (np.diff(n_labels) <= 0).any():
             raise ValueError(
                 f"plot_learning_curves: {name!r} needs as many scores as numbers of labels, and these must "
                 f"increase; got {n_labels.tolist()} and {scores.tolist()}."

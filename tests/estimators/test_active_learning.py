@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -262,6 +263,44 @@ def test_stopping_rules_end_the_asking(blobs, truth, learner):
     rule = StopWhenIndistinguishable(0.9)
     fitted = learner(initial="random", acquisition="random", n_rounds=None, stopping=rule, embedding=PCA(2))
     assert fitted.fit(X, oracle=truth(y)).stopped_by_ == rule
+
+
+def test_a_stopping_rule_spares_an_expert_who_says_nothing(blobs, learner):
+    fitted = learner(n_rounds=None, stopping=StopAfter(n_queries=8))
+    with pytest.raises(ValueError, match="8 answers gave 0 class"):
+        fitted.fit(blobs[0], oracle=lambda queries: [SKIP] * len(queries))
+    assert fitted.n_queries_ == 8
+
+
+def test_labels_do_not_cover_the_digits_after_one_round(truth, learner):
+    """A few labels cannot show that they do."""
+    X, y = load_digits(return_X_y=True)
+    rule = StopWhenIndistinguishable()
+    fitted = learner(
+        LogisticRegression(C=0.1), acquisition="typiclust", embedding=PCA(10), batch_size=10, stopping=rule
+    )
+    assert fitted.fit(X / 16, oracle=truth(y)).stopped_by_ == "n_rounds"
+
+
+def test_an_arbitrary_function_of_the_predictions_is_an_acquisition(blobs, truth, learner):
+    X, y = blobs
+
+    def unsure(pool):
+        return 1 - pool.proba.max(axis=1)
+
+    def near(pool):
+        return -np.linalg.norm(pool.embedding, axis=1)
+
+    near.needs = ("embedding",)
+    asked = {}
+    for acquisition in (unsure, "least_confident", near):
+        oracle = truth(y)
+        learner(acquisition=acquisition, embedding=PCA(2)).fit(X, oracle=oracle)
+        asked[acquisition] = [query.index for batch in oracle.batches for query in batch]
+    assert asked[unsure] == asked["least_confident"]
+    rest = np.setdiff1d(np.arange(120), asked[near][:4])
+    points = PCA(2).fit_transform(X)
+    np.testing.assert_array_equal(asked[near][4:], rest[np.argsort(np.linalg.norm(points[rest], axis=1))][:8])
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,6 @@ from sklvae.estimators._base import LatentEstimator
 from sklvae.labeling import Answer, OracleError, SessionError, SimulatedOracle
 from sklvae.model_selection import SemiSupervisedSplit, masked_scorer
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*cannot tell labeled from unlabeled:UserWarning")
-
 SMALL = {"max_epochs": 2, "hidden_units": (8,), "n_latent": 2, "batch_size": 64}
 ROUNDS = {"batch_size": 4, "n_rounds": 3, "random_state": 0}
 VAAL = {**SMALL, "precision": "float32", "n_rounds": 3, "budget": 12, "random_state": 0}
