@@ -93,15 +93,6 @@ class Score(_Function):
 
     row_by_row: bool = True
 
-    def score(self, pool: Pool) -> NDArray[Any]:
-        """Scores of the candidates, (n_candidates,)."""
-        if not self.row_by_row:
-            return self.function(*(getattr(pool, name) for name in self.takes), **self.options)
-        scores = np.empty(len(pool))
-        for rows in chunks(len(pool), sum(pool.arrays[name].size for name in self.takes) // pool.n_rows):
-            scores[rows] = self.function(*(pool.part(name, rows) for name in self.takes), **self.options)
-        return scores
-
     def __post_init__(self) -> None:
         names = ", ".join(N_AXES)
         require(
@@ -110,6 +101,15 @@ class Score(_Function):
             f"of {names} with row_by_row=True, use row_by_row=False for anything else",
             self.takes,
         )
+
+    def score(self, pool: Pool) -> NDArray[Any]:
+        """Scores of the candidates, (n_candidates,)."""
+        if not self.row_by_row:
+            return self.function(*(getattr(pool, name) for name in self.takes), **self.options)
+        scores = np.empty(len(pool))
+        for rows in chunks(len(pool), sum(pool.arrays[name].size for name in self.takes) // pool.n_rows):
+            scores[rows] = self.function(*(pool.part(name, rows) for name in self.takes), **self.options)
+        return scores
 
     def select(self, pool: Pool, n: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
         """Positions of the highest scores; equal ones in random order."""
