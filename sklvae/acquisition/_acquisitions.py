@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import is_number, require
+from ._checks import is_number, needs_of, require
 from ._distances import chunks
 from ._pool import N_AXES, Pool
 from ._scores import top
@@ -199,8 +199,9 @@ class Stochastic:
 
     def select(self, pool: Pool, n: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
         """Positions drawn."""
-        log_chance = FORMS[self.form](self.base.score(pool), self.beta)
-        return highest(log_chance + random_state.gumbel(size=len(pool)), n, random_state)
+        order = random_state.permutation(len(pool))  # what is equal has no rank
+        log_chance = FORMS[self.form](self.base.score(pool)[order], self.beta)
+        return np.asarray(order[top(log_chance + random_state.gumbel(size=len(pool)), n)], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class Scored:
     @property
     def needs(self) -> tuple[str, ...]:
         """Arguments of `query` that the function cannot do without."""
-        return tuple(getattr(self.function, "needs", ()))
+        return needs_of(self.function)
 
     def score(self, pool: Pool) -> NDArray[Any]:
         """Scores of the candidates, (n_candidates,)."""

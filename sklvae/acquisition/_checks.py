@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["check_n", "is_number", "is_whole", "require"]
+__all__ = ["check_n", "is_number", "is_whole", "needs_of", "require"]
 
 
 def require(holds: Any, option: str, required: str, value: Any) -> None:
@@ -22,6 +22,12 @@ def is_whole(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Whether it is one real number."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def needs_of(function: Any) -> tuple[str, ...]:
+    """What a function says that it cannot do without: its attribute `needs`, one name or several."""
+    needs = getattr(function, "needs", ())
+    return (needs,) if isinstance(needs, str) else tuple(needs)
 
 
 def check_n(n: Any, n_candidates: int, function: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from ._acquisitions import Acquisition, Scored
+from ._acquisitions import Acquisition, Score, Scored, Selection
 from ._pool import Pool
 from ._skactiveml import from_skactiveml
 from ._strategies import STRATEGIES, strategy
@@ -38,8 +38,9 @@ def query(
     Parameters
     ----------
     acquisition : str, Acquisition, callable or strategy of scikit-activeml
-        A name; what `strategy` gives; an object with `needs` and `select`; a function of a `Pool` that gives a
-        number for each candidate, the highest asked first; or an object with scikit-activeml's method `query`.
+        A name, or the function of that name; what `strategy` gives; an object with `needs` and `select`; a function of
+        a `Pool` that gives a number for each candidate, the highest asked first; or an object with scikit-activeml's
+        method `query`.
     n : int, default=1
         How many rows to choose.
     labels : array-like of shape (n_rows,), default=None
@@ -105,7 +106,7 @@ def query(
 
 
 def as_acquisition(acquisition: Any) -> Acquisition:
-    """Read a name, an acquisition, a callable or a strategy of scikit-activeml as an acquisition.
+    """Read a name, the function behind it, an acquisition, a callable or a strategy of scikit-activeml.
 
     Raises
     ------
@@ -121,8 +122,8 @@ def as_acquisition(acquisition: Any) -> Acquisition:
     if isinstance(acquisition, str):
         return strategy(acquisition)
     for named in STRATEGIES.values():
-        if acquisition is getattr(named, "function", None):
-            return named  # the function of arrays that a name stands for
+        if isinstance(named, (Score, Selection)) and acquisition is named.function:
+            return named
     if not isinstance(acquisition, type):
         if hasattr(acquisition, "select") and hasattr(acquisition, "needs"):
             chooser: Acquisition = acquisition

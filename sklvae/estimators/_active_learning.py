@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..acquisition import STRATEGIES, StoppingRule, as_acquisition
+from ..acquisition._checks import needs_of
 from ..labeling import Answer, Oracle
 from ._active_persistence import ActivePersistenceMixin
 from ._active_run import ActiveRun
@@ -283,8 +284,13 @@ class ActiveLearningClassifier(
                 'Use VAALClassifier(discriminator="joint")',
             ),
         }
+        known_needs = ["proba", "labels", *sources]
         for parameter, user, needs in self._parts_with_needs():
             for need in needs:
+                if need not in known_needs:
+                    raise ValueError(
+                        f"{name}: {parameter}={user!r} needs {need!r}, which is none of {', '.join(known_needs)}."
+                    )
                 there, method, way_out = sources.get(need, (True, "", ""))
                 if not there:
                     raise ValueError(
@@ -294,7 +300,7 @@ class ActiveLearningClassifier(
     def _parts_with_needs(self) -> list[tuple[str, Any, tuple[str, ...]]]:
         """The parameter, its value and what that needs, of all that sees a classifier."""
         acquisition = "acquisition", self.acquisition, as_acquisition(self.acquisition).needs
-        return [acquisition, *(("stopping", rule, tuple(getattr(rule, "needs", ()))) for rule in self._rules())]
+        return [acquisition, *(("stopping", rule, needs_of(rule)) for rule in self._rules())]
 
     def _check_labels(self, y: ArrayLike | None, n_samples: int, *, asks: bool) -> dict[int, tuple[Any, float]]:
         """Labels known by row, and the errors of a fit that cannot start."""

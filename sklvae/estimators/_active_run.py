@@ -241,7 +241,8 @@ class ActiveRun(Run):
         needs = as_acquisition(acquisition).needs
         arrays: dict[str, Any] = {name: source(self) for name, source in SOURCES.items() if name in needs}
         if self.model is not None:
-            arrays["proba"] = self.proba  # a function of the pool need not say that it reads it
+            if callable(acquisition) and not hasattr(acquisition, "needs"):
+                arrays["proba"] = self.proba  # it does not say what it reads
             column = {label: k for k, label in enumerate(self.settings.classes_.tolist())}
             of_class = np.array([column.get(label, UNLABELED) for label in classes.tolist()] + [UNLABELED])
             arrays["classes"], codes = np.arange(len(column)), of_class[codes]

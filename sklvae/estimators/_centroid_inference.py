@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -22,6 +23,13 @@ from ._input import check_rows
 from ._persistence import PersistenceMixin
 
 __all__ = ["CentroidInference"]
+
+
+def may_drop(estimator: Any) -> bool:
+    """Whether units can be dropped: a module of the user's may do so, the library's own does not."""
+    if estimator.module is None and not estimator.input_dropout and not estimator.output_dropout:
+        raise AttributeError(f"{type(estimator).__name__}: draws need dropout. Use output_dropout=0.5.")
+    return True
 
 
 class CentroidInference(
@@ -42,6 +50,7 @@ class CentroidInference(
         """Class probabilities q(y|x), (n_samples, n_classes)."""
         return self._apply(class_probabilities, X)
 
+    @available_if(may_drop)
     def sample_proba(self, X: ArrayLike, n_draws: int = 16) -> NDArray[Any]:
         """Class probabilities under several draws of dropout, such as BALD compares.
 
@@ -61,7 +70,9 @@ class CentroidInference(
         Raises
         ------
         ValueError
-            If nothing is dropped: `input_dropout` and `output_dropout` are 0 and the module has no dropout.
+            If the module has no dropout, and `input_dropout` and `output_dropout` are 0.
+        AttributeError
+            If they are, and the module is the library's own.
 
         References
         ----------

@@ -47,7 +47,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         about half of `budget` where that is more, and later ones share the rest.
     clusterer : {"gmm", "kmeans"} or estimator, default="gmm"
         A full-covariance Gaussian mixture, k-means, or any scikit-learn mixture or centroid clusterer, whose
-        number of clusters and random state are set here. Later rounds of a graph split clusters by it alone.
+        number of clusters and random state are set here. Of a graph with known labels, it makes splits alone.
     distance : {"euclidean", "mahalanobis"}, default="euclidean"
         From a cluster's center, in the latent space; Mahalanobis by the cluster's own covariance. For
         ``propagation="cluster"``.
@@ -70,9 +70,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
         "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the most
-        typical row of each cluster is asked about; later rounds cluster anew and ask where there are fewest answers and
-        most doubt. Labels spread over neighbors among inputs and latents; in a table, a random forest of the labels has
-        a say too, as far as it foretells labels held out from it.
+        typical row of each cluster is asked about; with known labels, rounds cluster anew and ask where there are
+        fewest answers and most doubt. Labels spread over neighbors among inputs and latents; in a table, a forest of
+        the labels has a say too, as far as it foretells labels held out from it.
     augment : callable, "auto" or None, default="auto"
         A function makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), to which labels and the network's
         own sure guesses are taught. "auto" moves, turns, scales and shears images as in `M2Classifier`; of a table, the

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
 from ..training import fresh_seed
 
@@ -57,12 +58,14 @@ def warm_start_parameter(estimator: BaseEstimator) -> str | None:
 def weight_argument(estimator: BaseEstimator) -> str | None:
     """Argument of `fit` for weights of samples, of a classifier or the last step of a pipeline; None if there is none.
 
-    With metadata routing on, a pipeline is told by its user what goes where.
+    A classifier that has others inside may not hand weights on, and with metadata routing a pipeline does not, unless
+    its user says so.
     """
     if isinstance(estimator, Pipeline):
         name = None if get_config()["enable_metadata_routing"] else weight_argument(estimator.steps[-1][1])
         return name and f"{estimator.steps[-1][0]}__{name}"
-    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+    has_others = {"estimator", "estimators"} & estimator.get_params(deep=False).keys()
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") and not has_others else None
 
 
 def seed_where_none(estimator: BaseEstimator, rng: np.random.RandomState) -> dict[str, int]:
@@ -126,7 +129,7 @@ def draws_of(estimator: Any, X: Any) -> NDArray[Any]:
     if hasattr(last, "sample_proba"):
         draws: NDArray[Any] = last.sample_proba(X)
         return draws
-    votes = np.zeros((len(last.estimators_), len(X), len(last.classes_)), dtype=np.float32)
+    votes = np.zeros((len(last.estimators_), _num_samples(X), len(last.classes_)), dtype=np.float32)
     for vote, member, seen in zip(votes, last.estimators_, _as_members_see(last, X), strict=True):
         vote[:, np.asarray(member.classes_, dtype=int)] = member.predict_proba(seen)
     return votes
@@ -155,7 +158,7 @@ def _as_members_see(ensemble: Any, X: Any) -> Iterator[Any]:
     """X for each member: as it is for those of a vote, columns of an array for those of bagging."""
     if isinstance(ensemble, VotingClassifier):
         return repeat(X, len(ensemble.estimators_))
-    X = np.asarray(X)
+    X = X.tocsr() if issparse(X) else np.asarray(X)
     features = getattr(ensemble, "estimators_features_", [slice(None)] * len(ensemble.estimators_))
     return (X[:, columns] for columns in features)
 

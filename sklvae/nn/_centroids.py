@@ -157,11 +157,14 @@ class CentroidNetwork(nn.Module):
     def dropping(self) -> Iterator[None]:
         """Drop units as in training within the block, and normalize as in prediction; in evaluation mode after it."""
         parts = [self, *self._dropouts()]
+        fused = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)  # the fused layers of attention drop nothing in evaluation mode
         for part in parts:
             part.training = True  # not train(), which is for their children, too
         try:
             yield
         finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
             for part in parts:
                 part.training = False
 

@@ -41,6 +41,12 @@ def test_separability_is_that_of_gaussians_a_known_distance_apart():
     assert separability(points + 1.0 * labeled[:, None], labeled) == pytest.approx(0.760, abs=0.02)
 
 
+def test_labels_in_the_midst_of_the_others_are_told_apart():
+    """No line does it: a disk within a square; the best that can be done is 1."""
+    points = np.random.default_rng(0).uniform(-1, 1, size=(1500, 2))
+    assert separability(points, np.linalg.norm(points, axis=1) < 0.5) > 0.98
+
+
 def test_too_few_rows_say_nothing():
     points = np.zeros((20, 2))
     assert separability(points, np.arange(20) < 4) == separability(points, np.arange(20) >= 4) == 1
@@ -80,7 +86,8 @@ def test_rows_that_are_alike_are_surely_so_in_one_draw_of_forty(n_labeled, limit
         (lambda: StopWhenStable(agreement=1.5), r"agreement must be in \(0, 1\], got 1.5"),
         (lambda: StopWhenStable(n_rounds=2.5), "n_rounds must be an integer >= 1, got 2.5"),
         (lambda: StopWhenStable(n_rounds=0), "n_rounds must be an integer >= 1, got 0"),
-        (lambda: StopWhenIndistinguishable(0.3), r"separability must be in \[0.5, 1\], got 0.3"),
+        (lambda: StopWhenIndistinguishable(0.3), r"separability must be in \(0.5, 1\], got 0.3"),
+        (lambda: StopWhenIndistinguishable(0.5), r"separability must be in \(0.5, 1\], got 0.5"),
     ],
 )
 def test_wrong_options_are_named(make, message):

@@ -4,14 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
@@ -24,6 +26,7 @@ from sklvae import (
     VariationalAutoencoder,
 )
 from sklvae.acquisition import bald
+from sklvae.estimators._wrapped import weight_argument
 from sklvae.labeling import Answer
 
 
@@ -242,6 +245,35 @@ def test_members_of_a_vote_see_a_frame_as_it_is(blobs, truth, learner):
     ]
     fitted = learner(VotingClassifier(members, voting="soft"), acquisition="bald").fit(frame, oracle=truth(y))
     assert fitted.score(frame, y) > 0.9
+
+
+@pytest.mark.parametrize("last", [RandomForestClassifier(5), BaggingClassifier(LogisticRegression(), 5)])
+def test_members_of_an_ensemble_see_sparse_rows(last, blobs, truth, learner):
+    X, y = blobs
+    inner = make_pipeline(KBinsDiscretizer(encode="onehot", quantile_method="averaged_inverted_cdf"), last)
+    assert learner(inner, acquisition="bald", batch_size=10).fit(X, oracle=truth(y)).score(X, y) > 0.8
+
+
+def test_weights_are_not_for_what_may_not_hand_them_on():
+    inside = LogisticRegression()
+    for estimator in (CalibratedClassifierCV(inside), BaggingClassifier(inside), VotingClassifier([("a", inside)])):
+        assert weight_argument(estimator) is None
+    assert weight_argument(RandomForestClassifier()) == "sample_weight"
+    pipeline = make_pipeline(StandardScaler(), inside)
+    assert weight_argument(pipeline) == "logisticregression__sample_weight"
+    with config_context(enable_metadata_routing=True):
+        assert weight_argument(pipeline) is None
+
+
+def test_probabilities_are_checked_only_for_what_reads_them(blobs, truth, learner):
+    class Timid(LogisticRegression):
+        def predict_proba(self, X):
+            return 0.9 * super().predict_proba(X)
+
+    X, y = blobs
+    assert learner(Timid(), acquisition="random").fit(X, oracle=truth(y)).n_queries_ == 12
+    with pytest.raises(ValueError, match="each row of proba must sum to 1"):
+        learner(Timid(), acquisition="margin").fit(X, oracle=truth(y))
 
 
 def test_the_discriminator_of_a_pipeline_is_asked(blobs, learner):

@@ -10,9 +10,20 @@ from sklearn.svm import LinearSVC
 
 from sklvae import (
     SKIP,
+    CentroidRegularizedClassifier,
 )
 from sklvae.acquisition import StopWhenIndistinguishable, StopWhenStable
 from sklvae.labeling import MemoizingOracle, OracleError
+
+
+def reads(what):
+    """A function that says what it needs, and not in a tuple."""
+
+    def function(pool):
+        raise AssertionError("it must not be called")
+
+    function.needs = what
+    return function
 
 
 def cases():
@@ -26,6 +37,12 @@ def cases():
         "discriminator": (
             {"acquisition": "discriminator"}, y, r'lacks predict_labeled. Use VAALClassifier\(discriminator="joint"\)'
         ),
+        "draws of dropout": (
+            {"estimator": CentroidRegularizedClassifier(), "acquisition": "bald"}, y, "lacks sample_proba"
+        ),
+        "needs": ({"acquisition": reads("latents")}, y, "needs 'latents', which is none of proba, labels, embedding"),
+        "one need": ({"acquisition": reads("embedding")}, y, "acquisition=.* needs embedding, for which Logistic"),
+        "need of a rule": ({"stopping": reads("embedding")}, y, "stopping=.* needs embedding, for which Logistic"),
         "rule": ({"stopping": [StopWhenIndistinguishable()]}, y, "stopping=.* needs embedding"),
         "name": ({"acquisition": "entropi"}, y, "acquisition must be one of random, least_confident, .*'entropi'"),
         "unknown initial": (

@@ -105,10 +105,34 @@ def test_draws_leave_the_normalization_and_the_generators_as_they_are(partly):
 
 
 def test_draws_need_dropout(partly, fitted):
-    with pytest.raises(ValueError, match=r"draws need dropout, .* Use output_dropout=0.5, or nn.Dropout"):
+    with pytest.raises(AttributeError, match="sample_proba"):
         fitted.sample_proba(partly[0])
+    X, y, _ = partly
+    foreign = small(module=Foreign, module_params=None, layers=["act"], max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match=r"draws need dropout, .* Use output_dropout=0.5, or nn.Dropout"):
+        foreign.sample_proba(X)
     with pytest.raises(ValueError, match="needs n_draws, an integer >= 1, got 0"):
-        fitted.sample_proba(partly[0], 0)
+        foreign.sample_proba(X, 0)
+
+
+class Attends(nn.Module):
+    """Each feature is a token; the fused layer of evaluation mode drops nothing."""
+
+    def __init__(self, event, n_classes):
+        super().__init__()
+        self.embed, self.head = nn.Linear(1, 8), nn.Linear(8, n_classes)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, batch_first=True)
+
+    def forward(self, x):
+        return self.head(self.layer(self.embed(x[..., None])).mean(1))
+
+
+def test_draws_of_attention_differ(partly):
+    X, y, _ = partly
+    fitted = small(module=Attends, module_params=None, layers=["head"], max_epochs=1).fit(X.astype(np.float32), y)
+    fused = torch.backends.mha.get_fastpath_enabled()
+    assert fitted.sample_proba(X.astype(np.float32)).std(axis=0).min() > 1e-3
+    assert torch.backends.mha.get_fastpath_enabled() == fused
 
 
 def test_centroids_are_in_the_space_of_the_activations(partly, fitted):
