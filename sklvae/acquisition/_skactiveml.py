@@ -107,7 +107,14 @@ class FromSkactiveml:
             if "ensemble" in self._made:
                 made["ensemble"] = [told(proba) for proba in pool.arrays["sampled_proba"]]
             made |= {f"fit_{name}": False for name in self._made if f"fit_{name}" in self._taken}
-        rows = strategy.query(X=X, y=y, candidates=pool.rows, batch_size=n, **made, **self.arguments)
+        try:
+            rows = strategy.query(X=X, y=y, candidates=pool.rows, batch_size=n, **made, **self.arguments)
+        except Exception as error:
+            error.add_note(
+                f"from_skactiveml: query of {type(strategy).__name__} failed. What it needs beside X, y, candidates and "
+                "predictions, name: from_skactiveml(strategy, clf=...)."
+            )
+            raise
         return np.searchsorted(pool.rows, np.asarray(rows))
 
 

@@ -100,6 +100,18 @@ def test_probabilities_cannot_be_fitted_nor_asked_about_other_rows():
             query(acquisition, 2, labels=labels, embedding=X, proba=proba)
 
 
+def test_a_strategy_that_fails_is_told_what_to_give_it():
+    class Partial(Uncertain):
+        def query(self, X, y, clf, candidates=None, batch_size=1):
+            return clf.partial_fit(X, y)
+
+    X, labels, proba = known()
+    with pytest.raises(AttributeError, match="partial_fit") as error:
+        query(Partial(), 2, embedding=X, labels=labels, proba=proba)
+    assert "query of Partial failed" in error.value.__notes__[0]
+    assert "from_skactiveml(strategy, clf=...)" in error.value.__notes__[0]
+
+
 def test_our_seed_decides_unless_theirs_is_set_and_their_strategy_stays_as_it_was():
     X, labels, _ = known()
     free = Drawing()
