@@ -111,8 +111,8 @@ class FromSkactiveml:
             rows = strategy.query(X=X, y=y, candidates=pool.rows, batch_size=n, **made, **self.arguments)
         except Exception as error:
             error.add_note(
-                f"from_skactiveml: query of {type(strategy).__name__} failed. Name what it needs beside X, y, candidates "
-                "and predictions: from_skactiveml(strategy, clf=...)."
+                f"from_skactiveml: query of {type(strategy).__name__} failed. Name what it needs beside X, y, "
+                "candidates and predictions: from_skactiveml(strategy, clf=...)."
             )
             raise
         return np.searchsorted(pool.rows, np.asarray(rows))
