@@ -202,7 +202,7 @@ class Task:
 
 
 DRAWN = {
-    "table": ("random", "margin"),
+    "table": ("random", "margin", "supervised-random"),
     "hundreds": ("margin", "badge", "entropy", "typiclust", "random", "coreset", "discriminator-m2"),
 }
 """Curves of `--plot`."""
