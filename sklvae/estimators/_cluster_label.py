@@ -56,8 +56,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         a function from distances to [0, 1]; times the oracle's confidence. For ``propagation="cluster"``.
     decay : float, default=0.1
         a in ``exp(-a d)`` and ``exp(-a d^2)``.
-    gamma : float, default=50.0
-        Weight of the confidence-weighted cross-entropy, per sample.
+    gamma : float or "auto", default="auto"
+        Weight of the confidence-weighted cross-entropy, per sample; "auto" is 50, and 2000 where there are views.
     pretrain_epochs : int or "auto", default="auto"
         Epochs without labels; "auto" is about 4000 steps (1000 where there are views), at most 200 epochs.
     round_epochs : int or "auto", default="auto"
@@ -175,7 +175,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         "distance": one_of("euclidean", "mahalanobis"),
         "confidence": one_of("gaussian", "exponential", "posterior") | Constraint(callable, "a callable"),
         "decay": at_least(0.0),
-        "gamma": at_least(0.0),
+        "gamma": at_least(0.0) | one_of("auto"),
         "pretrain_epochs": at_least(1, int) | one_of("auto"),
         "round_epochs": at_least(1, int) | one_of("auto"),
         "n_rounds": at_least(1, int),
@@ -196,7 +196,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         distance: str = "euclidean",
         confidence: Any = "gaussian",
         decay: float = 0.1,
-        gamma: float = 50.0,
+        gamma: float | str = "auto",
         pretrain_epochs: int | str = "auto",
         round_epochs: int | str = "auto",
         n_rounds: int = 5,

@@ -61,7 +61,8 @@ BY_CLASSIFIER, BY_GRAPH = (1.0, 0.0), (0.0, 1.0)
 spread."""
 
 VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
-"""Where views are seen."""
+GAMMA, VIEW_GAMMA = 50.0, 2000.0
+"""Weights of labels; the latter where views are seen, which the network cannot learn by heart."""
 
 
 class LabelingRun(Run):
@@ -253,7 +254,8 @@ class LabelingRun(Run):
         """Train on with labels (Equation 4); says whether that was interrupted."""
         settings = self.estimator
         earlier = deepcopy(model.state_dict())
-        weights = {"beta": settings.beta, "gamma": settings.gamma}
+        auto_gamma = GAMMA if self.augment is None else VIEW_GAMMA
+        weights = {"beta": settings.beta, "gamma": auto_gamma if settings.gamma == "auto" else settings.gamma}
         labels = {"code": np.maximum(spread.code, 0), "weight": spread.weight}
         objective: Any = partial(cluster_label_loss, **weights, noise=self.noise)
         rows = Rows(self.rows, self.event, **labels)

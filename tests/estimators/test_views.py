@@ -42,6 +42,22 @@ def test_auto_teaches_views_of_images_only(quick_images, quick, blobs, truth):
     assert not {"contrast", "guessed", "known"} & terms(quick_images(propagation="cluster"))
 
 
+def implied_gamma(classifier):
+    """What the loss of the last epoch, less the bound's terms, makes of the terms of the labels."""
+    last = classifier.history_[-1]
+    taught = sum(last.get(name, 0) for name in ("cross_entropy", "guessed", "known"))
+    return (last["train_loss"] - last["reconstruction"] - last["kl"]) / taught
+
+
+def test_labels_weigh_more_where_there_are_views(quick_images, quick, blobs, truth):
+    X, y = blobs
+    assert implied_gamma(quick_images()) == pytest.approx(2000)
+    assert implied_gamma(quick_images(gamma=7.0)) == pytest.approx(7, rel=1e-3)
+    assert implied_gamma(quick_images(augment=None)) == pytest.approx(50, rel=1e-3)
+    assert implied_gamma(quick_images(propagation="cluster")) == pytest.approx(50, rel=1e-3)
+    assert implied_gamma(quick().fit(X, oracle=truth(y))) == pytest.approx(50, rel=1e-3)
+
+
 @pytest.mark.parametrize(("propagation", "noisy"), [("graph", True), ("cluster", False)])
 def test_auto_adds_noise_to_tables(quick, blobs, truth, propagation, noisy):
     X, y = blobs
