@@ -68,7 +68,7 @@ CONFIGURATIONS = {
     "mnist-images-150": (mnist, {}),
     "mnist-images-150-erring": (mnist, {}),
     "mnist-images-50-no-contrast": (mnist, {"budget": 50, "attraction": 0.0}),
-    "mnist-images-50-no-views": (mnist, {"budget": 50, "augment": None}),
+    "mnist-images-50-no-views": (mnist, {"budget": 50, "augment": None, "gamma": 2000.0}),
     "fashion-images-50": (fashion, {"budget": 50}),
     "fashion-images-150": (fashion, {}),
     "fashion-images-1000": (fashion, {"budget": 1000}),

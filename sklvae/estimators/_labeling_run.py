@@ -62,7 +62,7 @@ spread."""
 
 VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
 GAMMA, VIEW_GAMMA = 50.0, 2000.0
-"""Weights of labels; the latter where views are seen, which the network cannot learn by heart."""
+"""Steps where views are seen; weights of labels, the latter where views are seen."""
 
 
 class LabelingRun(Run):
