@@ -16,7 +16,7 @@ from ._checks import check_n, is_whole, require
 from ._distances import chunks, spaced, squared_distances
 from ._farthest import farthest_first
 
-__all__ = ["assign", "medoids", "partition", "typiclust"]
+__all__ = ["medoids", "partition", "typiclust"]
 
 MOST_EXACT = 50
 """Clusters up to which k-means sees all points at every step, and batches of `BATCH` points beyond."""
@@ -78,7 +78,7 @@ def typiclust(
     require(is_whole(n_neighbors), "typiclust: n_neighbors", "an integer >= 1", n_neighbors)
     check_n(n, len(embedding), "typiclust")
     points = np.concatenate([embedding, labeled_embedding])
-    cluster = partition(points, len(labeled_embedding), n, random_state)
+    cluster = partition(points, min(len(labeled_embedding) + n, max(MOST_CLUSTERS, n)), random_state)
     size = np.bincount(cluster)
     known = np.bincount(cluster[len(embedding) :], minlength=len(size))
     left = size - known
@@ -142,7 +142,7 @@ def medoids(embedding: NDArray[Any], *, n: int, random_state: Any = None) -> NDA
     array([1, 3])
     """
     check_n(n, len(embedding), "medoids")
-    cluster = assign(embedding, n, random_state)
+    cluster = partition(embedding, n, random_state)
     order = np.lexsort(
         (_squared_from_means(embedding, cluster), cluster)
     )  # stable: of equally near members the lowest is first
@@ -155,18 +155,16 @@ def medoids(embedding: NDArray[Any], *, n: int, random_state: Any = None) -> NDA
     return np.concatenate([chosen, rest[more]])
 
 
-def partition(points: NDArray[Any], n_labeled: int, n: int, random_state: Any = None) -> NDArray[np.int64]:
-    """Cluster points by k-means into as many clusters as there are labels and questions: the first step of `typiclust`.
-
-    However the labels lie among distinct points, at least as many clusters as there are questions have none.
+def partition(points: NDArray[Any], n_clusters: int, random_state: Any = None) -> NDArray[np.int64]:
+    """Cluster points by k-means.
 
     Parameters
     ----------
     points : ndarray of shape (n_points, d)
-        The pool and what is labeled.
-    n_labeled, n : int
-        How many of them are labeled, and how many questions there are. More than 500 clusters are made only for more
-        than 500 questions; labels may be in all of them then.
+        What is clustered.
+    n_clusters : int
+        How many clusters, at most one a point; more than 50 are found by mini-batch k-means. Points that are equal may
+        make them fewer.
     random_state : int, RandomState or None, default=None
         Decides where k-means starts.
 
@@ -179,15 +177,11 @@ def partition(points: NDArray[Any], n_labeled: int, n: int, random_state: Any = 
     --------
     >>> import numpy as np
     >>> from sklvae.acquisition import partition
-    >>> cluster = partition(np.array([[0.0], [1.0], [9.0]]), n_labeled=1, n=1, random_state=0)
+    >>> cluster = partition(np.array([[0.0], [1.0], [9.0]]), 2, random_state=0)
     >>> (cluster == cluster[0]).tolist()
     [True, True, False]
     """
-    return assign(points, min(n_labeled + n, max(MOST_CLUSTERS, n), len(points)), random_state)
-
-
-def assign(points: NDArray[Any], n_clusters: int, random_state: Any) -> NDArray[np.int64]:
-    """Cluster points by k-means: the cluster of each, (n,)."""
+    n_clusters = min(n_clusters, len(points))
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     if n_clusters <= MOST_EXACT:
         estimator = KMeans(n_clusters, n_init=1, random_state=seed)

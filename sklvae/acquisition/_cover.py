@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._checks import check_n, is_number, is_whole, require
-from ._clusters import assign
+from ._clusters import partition
 from ._distances import FromOne, chunks, nearest_squared, spaced, squared_distances
 from ._farthest import farthest_first
 
@@ -133,7 +133,7 @@ def pure_radius(embedding: NDArray[Any], purity: float = 0.95, n_clusters: int =
     require(is_number(purity) and 0 < purity < 1, "pure_radius: purity", "a number in (0, 1)", purity)
     require(is_whole(n_clusters), "pure_radius: n_clusters", "an integer >= 1", n_clusters)
     n_clusters = min(n_clusters, len(embedding))
-    cluster = assign(embedding, n_clusters, random_state)
+    cluster = partition(embedding, n_clusters, random_state)
     centers = spaced(len(embedding), MOST_BALLS)
     strangers = np.empty(len(centers))
     for k in np.unique(cluster[centers]):

@@ -66,6 +66,8 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
     "conv3": (pooled_encoder, mlp_decoder),  # a mirror is slow
 }
 LEAST_SIDE = {"conv": 2, "conv2": 4, "conv3": 8}
+POOLED_UNITS, DENSE_UNITS = (128,), (500, 500)
+"""Widths of the dense hidden layers: behind "conv3", and elsewhere."""
 
 N_DRAWS = 16
 """Draws of z behind one value of `score_samples`."""
@@ -90,7 +92,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         "beta": at_least(0.0),
         "likelihood": one_of("auto", "bernoulli", "gaussian"),
         "encoder": one_of("auto", *NETWORKS) | module_factory,
-        "hidden_units": sequence_of_positive_int(0, np.inf, "a tuple of positive integers"),
+        "hidden_units": sequence_of_positive_int(0, np.inf, "a tuple of positive integers") | one_of("auto"),
         "image_shape": none
         | sequence_of_positive_int(2, 3, "(height, width) or (channels, height, width) of positive integers"),
         "batch_size": at_least(1, int),
@@ -275,7 +277,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
     def _build_vae(self, rows: NDArray[Any] | None, rng: np.random.RandomState, kind: type[VAE] = VAE) -> VAE:
         """A new network for these rows; without rows, for inputs that are standardized already."""
         with seeded(fresh_seed(rng), self._device):
-            encoder = self._build_encoder(self.hidden_units, kind.encoder_outputs(self.n_latent))
+            encoder = self._build_encoder(self._widths, kind.encoder_outputs(self.n_latent))
             decoder = self._build_decoder(self.n_latent)
             return kind(encoder, decoder, self._build_observation(rows), self.n_latent).to(self._device)
 
@@ -293,7 +295,13 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
     def _build_decoder(self, n_inputs: int) -> nn.Module:
         """(B, n_inputs) -> (B, ...)."""
         _, decoder = NETWORKS[self._network_kind()]
-        return decoder(self._event, self.hidden_units, n_inputs)
+        return decoder(self._event, self._widths, n_inputs)
+
+    @property
+    def _widths(self) -> tuple[int, ...]:
+        if isinstance(self.hidden_units, str):
+            return POOLED_UNITS if self._network_kind() == "conv3" else DENSE_UNITS
+        return tuple(self.hidden_units)
 
     _for_images: ClassVar[str] = "conv"
     """What the encoder "auto" is for images that are large enough."""

@@ -193,7 +193,7 @@ class ClassVAEClassifier(LatentClassifier, ABC):
         self, rows: NDArray[Any] | None, rng: np.random.RandomState, class_prior: NDArray[np.float32]
     ) -> ClassVAE:
         """A new network for these rows; without rows, for inputs that are standardized already."""
-        n_slots, hidden = len(class_prior), tuple(self.hidden_units)
+        n_slots, hidden = len(class_prior), self._widths
         n_hidden = hidden[-1] if hidden else 2 * self.n_latent
         with seeded(fresh_seed(rng), self._device):
             return self._network(

@@ -91,8 +91,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="auto"
         As in `VariationalAutoencoder`; "auto" is "conv3" for images of at least 8 x 8. Where there are views, a
         callable is asked for 16 outputs more.
-    hidden_units : tuple of int, default=(500, 500)
-        Widths of the dense hidden layers.
+    hidden_units : tuple of int or "auto", default="auto"
+        Widths of the dense hidden layers: (128,) with "conv3", and otherwise (500, 500).
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of flat rows that are images.
     batch_size : int, default=256
@@ -210,7 +210,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         beta: float = 1.0,
         likelihood: str = "auto",
         encoder: Any = "auto",
-        hidden_units: tuple[int, ...] = (500, 500),
+        hidden_units: tuple[int, ...] | str = "auto",
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 256,
         max_epochs: int | str = "auto",

@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from .._labels import UNLABELED, join_labels, label_kind
+from ..acquisition import margin
 from ..graph import knn_graph, with_latents
 from ..labeling import (
     INVALID,
@@ -26,8 +27,6 @@ from ..labeling import (
     Cluster,
     Query,
     QueryBatch,
-    fit_log_pool,
-    log_pool,
     temperature_between,
 )
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
@@ -111,6 +110,7 @@ class LabelingRun(Run):
         self.number, self.spread = 0, Spread.nothing(len(rows))
         self.event = estimator._event
         self.augment = choose_augment(estimator.augment, self.event, rows) if estimator.propagation == "graph" else None
+        self.unjudged = BY_GRAPH if self.augment is None else BY_CLASSIFIER
         self.noise = self._noise()
         self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
         self._see(None)
@@ -180,7 +180,8 @@ class LabelingRun(Run):
         previous = self.spread if self.model is not None else None
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
         table = self.rows if len(self.event) == 1 else None
-        round_ = Round(z, graph, previous, self._query_maker(number, z), seed, table=table)
+        doubt = None if previous is None else 1 + margin(previous.pool(self.known.foretold, self.unjudged))
+        round_ = Round(z, graph, previous, doubt, self._query_maker(number, z), seed, table=table)
         if self.directions is None or not asks:
             return round_
         if not self.known.labels:
@@ -337,8 +338,7 @@ class LabelingRun(Run):
         """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
         fitted, code, confidence = self.estimator, spread.code, spread.weight
         if self.known.foretold or self.augment is not None:
-            weight = fit_log_pool(self.known.foretold, BY_GRAPH if self.augment is None else BY_CLASSIFIER)
-            pool = log_pool([spread.predicted, spread.probability], weight)
+            pool = spread.pool(self.known.foretold, self.unjudged)
             inferred = (self._known_codes(spread)["codes"] == UNLABELED) & ((self.augment is not None) | (code >= 0))
             code = np.where(inferred, pool.argmax(axis=1), code)
             confidence = np.where(inferred, pool.max(axis=1), confidence)

@@ -64,8 +64,8 @@ class M2Classifier(ClassVAEClassifier):
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="mlp"
         As in `VariationalAutoencoder`; "auto" is "conv" for images, which took three times as long and was less
         accurate on MNIST and the digits. A callable makes q(y|x) and the part of q(z|x,y) that sees x.
-    hidden_units : tuple of int, default=(500, 500)
-        Widths of the dense hidden layers.
+    hidden_units : tuple of int or "auto", default=(500, 500)
+        Widths of the dense hidden layers, as in `VariationalAutoencoder`.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of flat rows that are images.
     batch_size : int, default=256
@@ -148,7 +148,7 @@ class M2Classifier(ClassVAEClassifier):
         augment: Any = "auto",
         likelihood: str = "auto",
         encoder: Any = "mlp",
-        hidden_units: tuple[int, ...] = (500, 500),
+        hidden_units: tuple[int, ...] | str = (500, 500),
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 256,
         max_epochs: int | str = "auto",

@@ -25,9 +25,10 @@ from ..labeling import (
     confidence_of,
     doubtful_clusters,
     find_clusters,
+    fit_log_pool,
     forest_opinion,
     judged_pool,
-    shared_doubt,
+    log_pool,
 )
 
 __all__ = ["PROPAGATIONS", "Known", "Plan", "Round", "Spread"]
@@ -37,6 +38,9 @@ GRAPH_ALONE = (1.0, 0.0)
 
 N_MEMBERS = 16
 """Members of a cluster that a query shows."""
+
+CLUSTERS_PER_LABEL = 4
+"""Clusters among which later rounds choose."""
 
 
 @dataclass
@@ -121,6 +125,12 @@ class Spread:
         none = np.zeros((n, 0))
         return cls(np.empty(0), np.full(n, UNLABELED), np.zeros(n, dtype=np.float32), none, none)
 
+    def pool(self, foretold: list[Foretold], unjudged: tuple[float, float]) -> NDArray[np.float64]:
+        """Class probabilities by classifier and graph together, weighed by how well they foretold answers."""
+        if not self.probability.shape[1]:
+            return np.asarray(self.predicted, dtype=np.float64)
+        return log_pool([self.predicted, self.probability], fit_log_pool(foretold, unjudged))
+
 
 @dataclass(frozen=True)
 class Round:
@@ -134,6 +144,8 @@ class Round:
         Gives the neighbor graph, when a propagation needs it.
     previous : Spread or None
         What the round before spread, once a classifier has been trained.
+    doubt : ndarray of shape (n_samples,) or None
+        About each row, in [0, 1], once a classifier has been trained.
     make_query : callable
         ``make_query(cluster, index)`` makes the question about a row, or about the decoded center if None.
     seed : int
@@ -150,6 +162,7 @@ class Round:
     points: NDArray[Any]
     graph: Callable[[], csr_array]
     previous: Spread | None
+    doubt: NDArray[Any] | None
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
     directions: NDArray[Any] | None = None
@@ -166,16 +179,19 @@ class Round:
         )
 
     def candidates(self, known: Known, n_clusters: int, settings: Any) -> list[Cluster]:
-        """Clusters of all rows; once labels are known, of as many as answers and questions, those with most doubt."""
+        """Clusters of all rows; once labels are known, of those without any the largest, and later the most doubtful.
+
+        There are as many as labels known and asked for, and later four times as many: first no part of the data is to
+        be left out, then questions go where classes touch.
+        """
         if not known.labels:
             return self.clusters(np.arange(len(self.points)), n_clusters, settings)
         points = self.points if self.embedding is None else self.embedding
         answered = np.array(sorted(known.labels.keys() | known.asked), dtype=np.int64)
-        assignment = partition(points, len(answered), n_clusters, self.seed)
-        doubt = np.ones(len(points))
-        if self.previous is not None:
-            doubt = shared_doubt(self.previous.probability, self.previous.predicted, self.graph())
-        return doubtful_clusters(points, assignment, answered, doubt, n_clusters)
+        n_all, doubt = len(answered) + n_clusters, np.ones(len(points))
+        if self.doubt is not None:
+            n_all, doubt = CLUSTERS_PER_LABEL * n_all, self.doubt
+        return doubtful_clusters(points, partition(points, n_all, self.seed), answered, doubt, n_clusters)
 
     def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
         weight = between_clusters(self.graph(), assignment)
@@ -251,8 +267,8 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     trains on its own labels forgets, the second carry what it has learned.
 
     Every round asks about the rows nearest to cluster centers: about all clusters while nothing is known, then about
-    those with the fewest answers where graph and classifier are most undecided. Of a table, graph and a random forest
-    are pooled, as known labels judge them.
+    those without an answer in which there is most doubt. Of a table, graph and a random forest are pooled, as known
+    labels judge them.
     """
     graph = round_.graph()
     if plan is not None:

@@ -68,8 +68,8 @@ class VAALClassifier(OracleDriven, DiscriminatedClassifier):
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="mlp"
         As in `M2Classifier`.
-    hidden_units : tuple of int, default=(500, 500)
-        Widths of the dense hidden layers; those of the discriminator are 512 and 512.
+    hidden_units : tuple of int or "auto", default=(500, 500)
+        Widths of the dense hidden layers, as in `VariationalAutoencoder`; those of the discriminator are 512 and 512.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of flat rows that are images.
     batch_size : int, default=256
@@ -171,7 +171,7 @@ class VAALClassifier(OracleDriven, DiscriminatedClassifier):
         augment: Any = "auto",
         likelihood: str = "auto",
         encoder: Any = "mlp",
-        hidden_units: tuple[int, ...] = (500, 500),
+        hidden_units: tuple[int, ...] | str = (500, 500),
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 256,
         max_epochs: int | str = "auto",

@@ -54,8 +54,9 @@ class VariationalAutoencoder(LatentEstimator):
         mirrors them, or three that are normalized over the batch and pooled, with a dense decoder ("conv3"); "auto" is
         "conv" for images and "mlp" for tables. A callable ``f(event_shape, n_outputs)`` makes a module from
         (batch, ...) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
-    hidden_units : tuple of int, default=(500, 500)
-        Widths of the dense hidden layers; () makes encoder and decoder linear.
+    hidden_units : tuple of int or "auto", default=(500, 500)
+        Widths of the dense hidden layers; () makes encoder and decoder linear, "auto" is (128,) with "conv3", and
+        otherwise (500, 500).
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of flat rows that are images.
     batch_size : int, default=256
@@ -129,7 +130,7 @@ class VariationalAutoencoder(LatentEstimator):
         augment: Any = "auto",
         likelihood: str = "auto",
         encoder: Any = "auto",
-        hidden_units: tuple[int, ...] = (500, 500),
+        hidden_units: tuple[int, ...] | str = (500, 500),
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 256,
         max_epochs: int | str = "auto",

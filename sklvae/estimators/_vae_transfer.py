@@ -77,8 +77,8 @@ class VAETransferClassifier(LatentClassifier):
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="auto"
         As in `VariationalAutoencoder`, but "auto" is "conv2" for images of at least 4 x 4.
-    hidden_units : tuple of int, default=(256,)
-        Widths of the dense hidden layers.
+    hidden_units : tuple of int or "auto", default=(256,)
+        Widths of the dense hidden layers, as in `VariationalAutoencoder`.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of flat rows that are images.
     batch_size : int, default=256
@@ -175,7 +175,7 @@ class VAETransferClassifier(LatentClassifier):
         beta: float = 1.0,
         likelihood: str = "auto",
         encoder: Any = "auto",
-        hidden_units: tuple[int, ...] = (256,),
+        hidden_units: tuple[int, ...] | str = (256,),
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 256,
         max_epochs: int | str = "auto",

@@ -12,7 +12,7 @@ from ._log import AnswerLog, SessionError
 from ._majority import MajorityOracle
 from ._opinions import Foretold, fit_log_pool, log_pool, temperature_between
 from ._oracles import MemoizingOracle, SimulatedOracle
-from ._proposals import doubtful_clusters, shared_doubt
+from ._proposals import doubtful_clusters
 from ._queries import Query, QueryBatch
 from ._splitting import ask_clusters
 from ._web import WebOracle
@@ -49,6 +49,5 @@ __all__ = [
     "judged_pool",
     "log_pool",
     "read_answers",
-    "shared_doubt",
     "temperature_between",
 ]

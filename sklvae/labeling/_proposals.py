@@ -6,49 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from ._clusters import Cluster, hard_cluster
 
-__all__ = ["doubtful_clusters", "shared_doubt"]
-
-N_STEPS = 3
-"""Steps of averaging over neighbors: doubt that a neighborhood shares, not that of one odd sample."""
-
-
-def shared_doubt(spread: NDArray[Any], predicted: NDArray[Any], graph: csr_array) -> NDArray[np.float64]:
-    """How undecided two opinions are in the neighborhood of a row, or how much they contradict each other.
-
-    The doubt of a row is 1 minus the smaller of the two margins, and 1 where the opinions differ; it is
-    averaged over the graph.
-
-    Parameters
-    ----------
-    spread, predicted : ndarray of shape (n, n_classes)
-        Class probabilities by the graph and by the classifier.
-    graph : csr_array of shape (n, n)
-        Weights between neighbors.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        In [0, 1]; 0 for a row without neighbors.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scipy.sparse import csr_array
-    >>> from sklvae.labeling import shared_doubt
-    >>> spread = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
-    >>> shared_doubt(spread, spread, csr_array(np.eye(3))).round(1).tolist()
-    [0.2, 1.0, 0.6]
-    """
-    doubt = 1 - np.minimum(_margin(spread), _margin(predicted))
-    doubt[spread.argmax(axis=1) != predicted.argmax(axis=1)] = 1
-    degree = np.asarray(graph.sum(axis=1)).ravel()
-    for _ in range(N_STEPS):
-        doubt = (graph @ doubt) / np.maximum(degree, np.finfo(float).tiny)
-    return doubt
+__all__ = ["doubtful_clusters"]
 
 
 def doubtful_clusters(
@@ -90,10 +51,3 @@ def doubtful_clusters(
     order = np.lexsort((-size, -np.bincount(assignment, weights=doubt), n_answers))
     unanswered = order[n_answers[order] < size[order]]
     return [hard_cluster(points, np.flatnonzero(assignment == k)) for k in unanswered[:n]]
-
-
-def _margin(probability: NDArray[Any]) -> NDArray[Any]:
-    if probability.shape[1] < 2:
-        return np.asarray(probability[:, 0])  # there is no runner-up
-    second, first = np.partition(probability, (-2, -1), axis=1)[:, -2:].T
-    return np.asarray(first - second)
