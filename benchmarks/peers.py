@@ -148,7 +148,7 @@ class Seen(nn.Module):
 
     def __init__(self, event, n_classes, augment):
         super().__init__()
-        self.network, self.augment = pooled_encoder(event, [500, 500], n_classes), augment
+        self.network, self.augment = pooled_encoder(event, [128], n_classes), augment
 
     def forward(self, x):
         return self.network(self.augment(x) if self.training else x)

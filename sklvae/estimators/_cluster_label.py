@@ -70,8 +70,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
         "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the most
-        typical row of each cluster is asked about; with known labels, rounds cluster anew and ask where there are
-        fewest answers and most doubt. Labels spread over neighbors among inputs and latents; in a table, a forest of
+        typical row of each cluster is asked about; with known labels, rounds cluster anew and ask where there is no
+        answer and most doubt. Labels spread over neighbors among inputs and latents; in a table, a forest of
         the labels has a say too, as far as it foretells labels held out from it.
     augment : callable, "auto" or None, default="auto"
         A function makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), to which labels and the network's
