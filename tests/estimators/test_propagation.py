@@ -148,7 +148,7 @@ def test_a_merged_cluster_is_described_by_its_members():
 def labels_spread(table, known, points):
     """What `by_graph` makes of known labels alone."""
     graph = knn_graph(points, n_neighbors=5)
-    round_ = Round(points, lambda: graph, None, None, 0, table=table)
+    round_ = Round(points, lambda: graph, None, None, None, 0, table=table)
     with pytest.raises(StopIteration) as end:
         next(by_graph(round_, Known(known), None, None))
     return end.value.value
