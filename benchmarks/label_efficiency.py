@@ -3,56 +3,49 @@
     python benchmarks/label_efficiency.py --data mnist --budgets 10 50 150 [--methods sklvae umap_gmm] [--seeds 5]
     python benchmarks/label_efficiency.py --table --plot
 
-Each fit adds a line to benchmarks/results/label_efficiency.csv as it ends; one that is there already is not repeated.
-It runs in a process of its own, so that the peak of memory is its own: data, imports and all. Seconds are of fit and
-prediction, the compilation that UMAP does in its first call included. The methods are those of `peers.py`, which need
-the dependency group `peers` (``pip install --group peers``). Our defaults were chosen on digits and on validation
+Each fit runs in a process of its own and adds a line to benchmarks/results/label_efficiency.csv as it ends; one that is
+there already is not repeated. Ours are the records of `cluster_label.py`. Seconds are of fit and prediction (ours: of
+the fit), the compilation that UMAP does in its first call included. The other methods are those of `peers.py`, which
+need the dependency group `peers` (``pip install --group peers``). Our defaults were chosen on digits and on validation
 images of MNIST and Fashion-MNIST; the others have their own, or what `peers.py` says. The test images choose nothing.
 """
 
 import argparse
 import csv
-import resource
-import sys
 import time
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
+import cluster_label
 import numpy as np
+import records
 from peers import METHODS
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-
-from sklvae.datasets import load_fashion_mnist, load_mnist
 
 RESULTS = Path(__file__).parent / "results" / "label_efficiency.csv"
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLUMNS = ["data", "budget", "method", "seed", "accuracy", "seconds", "peak_gib"]
 BUDGETS = {"digits": [10, 50], "mnist": [10, 50, 150], "fashion": [50, 150, 1000]}
-N_TRAIN = 50_000
+OURS = "sklvae"
+ALL = [OURS, *METHODS]
 
 
-def load(name, seed):
-    """Training images, their labels, test images, theirs."""
-    if name == "digits":
-        X, y = load_digits(return_X_y=True)
-        X, X_test, y, y_test = train_test_split(
-            (X / 16).reshape(-1, 8, 8).astype(np.float32), y, test_size=0.25, random_state=seed, stratify=y
-        )
-        return X, y, X_test, y_test
-    data = (load_mnist if name == "mnist" else load_fashion_mnist)()
-    return data.x_train[:N_TRAIN], data.y_train[:N_TRAIN].astype(int), data.x_test, data.y_test.astype(int)
+def measured(data, budget, method, seed):
+    """Accuracy, seconds and peak of memory of one fit."""
+    name = f"{data}-images-{budget}"
+    if method == OURS:
+        record = cluster_label.fill(name, seed)
+        return record["test_accuracy"], record["seconds"], record["peak_gib"]
+    (accuracy, seconds), peak = records.alone(fitted, name, budget, method, seed)
+    return accuracy, seconds, peak
 
 
-def measured(name, budget, method, seed):
-    """One fit, in a process of its own."""
-    X, y, X_test, y_test = load(name, seed)
+def fitted(configuration, budget, method, seed):
+    """Accuracy and seconds of another method, on the data of a configuration of ours."""
+    load, _ = cluster_label.CONFIGURATIONS[configuration]
+    X, y, X_test, y_test = load(seed)
     start = time.perf_counter()
-    accuracy = np.mean(METHODS[method](X, y, X_test, budget, seed) == y_test)
-    seconds = time.perf_counter() - start
-    unit = 1 if sys.platform == "darwin" else 1024
-    return accuracy, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+    accuracy = np.mean(METHODS[method](X, y.astype(int), X_test, budget, seed) == y_test)
+    return accuracy, time.perf_counter() - start
 
 
 def read():
@@ -83,8 +76,7 @@ def run(data, budgets, methods, seeds):
         for budget in budgets or BUDGETS[name]:
             if (name, budget, method, seed) in done:
                 continue
-            with get_context("spawn").Pool(1) as process:
-                accuracy, seconds, peak = process.apply(measured, (name, budget, method, seed))
+            accuracy, seconds, peak = measured(name, budget, method, seed)
             figures = (f"{accuracy:.4f}", f"{seconds:.1f}", f"{peak:.2f}")
             row = dict(zip(COLUMNS, (name, budget, method, seed, *figures), strict=True))
             keep(row)
@@ -107,7 +99,7 @@ def table():
             continue
         print(f"\n{data}\n\n| method | " + " | ".join(f"{b}: accuracy %, worst" for b in budgets) + " | s | GiB |")
         print("|---" * (len(budgets) + 3) + "|")
-        for method in METHODS:
+        for method in ALL:
             cells, found = [], []
             for budget in budgets:
                 here = chosen(rows, data, budget, method)
@@ -129,11 +121,11 @@ def plot():
         if not any(row["data"] == data for row in rows):
             continue
         figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-        for method in METHODS:
+        for method in ALL:
             points = [(b, [100 * row["accuracy"] for row in chosen(rows, data, b, method)]) for b in budgets]
             points = [(budget, np.mean(values), spread(values)) for budget, values in points if values]
             if points:
-                style = {"color": "black", "linewidth": 2.5} if method == "sklvae" else {}
+                style = {"color": "black", "linewidth": 2.5} if method == OURS else {}
                 axes.errorbar(*zip(*points, strict=True), marker="o", capsize=3, label=method, **style)
         axes.set(xscale="log", xlabel="questions", ylabel="test accuracy (%)", title=data)
         axes.set_xticks(budgets, budgets)
@@ -147,7 +139,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="*", choices=list(BUDGETS), default=[])
     parser.add_argument("--budgets", type=int, nargs="*", help="default: those of the table")
-    parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--methods", nargs="*", choices=ALL, default=ALL)
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--plot", action="store_true")

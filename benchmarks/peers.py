@@ -18,8 +18,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from sklvae import ClusterLabelVAEClassifier, M2Classifier
-from sklvae.labeling import SimulatedOracle
+from sklvae import M2Classifier
 from sklvae.nn import mlp_decoder, mlp_encoder, pooled_encoder
 from sklvae.training import choose_augment
 
@@ -47,12 +46,6 @@ def of_rows(rows, y):
     labels = np.full(len(y), -1)
     labels[rows] = y[rows]
     return labels
-
-
-def sklvae(X, y, X_test, budget, seed):
-    """The defaults."""
-    classifier = ClusterLabelVAEClassifier(budget=budget, random_state=seed)
-    return classifier.fit(X, oracle=SimulatedOracle(X, y, n_neighbors=1)).predict(X_test)
 
 
 def m2(X, y, X_test, budget, seed):
@@ -235,7 +228,6 @@ def active(X, y, X_test, batches, seed, query):
 METHODS = {
     method.__name__: method
     for method in (
-        sklvae,
         umap_gmm,
         n2d,
         medoids_spread,

@@ -1,6 +1,9 @@
 """Records of fits, a line of JSON each: what is there is not measured again; and how their figures are told."""
 
 import json
+import resource
+import sys
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -17,6 +20,18 @@ def keep(path, record):
         path.parent.mkdir(exist_ok=True)
         with path.open("a") as file:
             file.write(json.dumps(record) + "\n")
+
+
+def alone(function, *arguments):
+    """What a function returns in a process of its own, and the peak of that process's memory (GiB), imports and all."""
+    with get_context("spawn").Pool(1) as process:
+        return process.apply(with_peak, (function, *arguments))
+
+
+def with_peak(function, *arguments):
+    result = function(*arguments)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def mean_and_spread(values, signed=False):
