@@ -46,8 +46,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         Clusters of a round, and parts of a split. With ``propagation="graph"`` the first of several rounds asks
         about half of `budget` where that is more, and later ones share the rest.
     clusterer : {"gmm", "kmeans"} or estimator, default="gmm"
-        A full-covariance Gaussian mixture, k-means, or any scikit-learn mixture or centroid clusterer, whose
-        number of clusters and random state are set here. Of a graph with known labels, it makes splits alone.
+        A full-covariance Gaussian mixture, k-means, or a scikit-learn mixture or centroid clusterer; its size and seed
+        are set here. Of a graph, it makes splits alone where labels are known or more than 90 questions come first.
     distance : {"euclidean", "mahalanobis"}, default="euclidean"
         From a cluster's center, in the latent space; Mahalanobis by the cluster's own covariance. For
         ``propagation="cluster"``.

@@ -152,7 +152,7 @@ class LabelingRun(Run):
             if self.asks and plan is None and number > 0:
                 break
             before = len(settings.answers_)
-            round_ = self._round(number, z, asks=plan is not None)
+            round_ = self._round(number, z, plan)
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
             self.spread, self.number = spread, number + 1
             if not len(spread.classes):
@@ -175,16 +175,16 @@ class LabelingRun(Run):
                 f"{self.spread.classes.tolist()}. The answers are kept in answers_."
             )
 
-    def _round(self, number: int, z: NDArray[Any], *, asks: bool) -> Round:
+    def _round(self, number: int, z: NDArray[Any], plan: Plan | None) -> Round:
         """What a round works on; where there are views, the first one on points that follow the graph."""
         previous = self.spread if self.model is not None else None
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
         table = self.rows if len(self.event) == 1 else None
         doubt = None if previous is None else 1 + margin(previous.pool(self.known.foretold, self.unjudged))
         round_ = Round(z, graph, previous, doubt, self._query_maker(number, z), seed, table=table)
-        if self.directions is None or not asks:
+        if self.directions is None or plan is None:
             return round_
-        if not self.known.labels:
+        if plan.maps(self.known):
             return replace(round_, points=drawn_together(graph(), self.directions, seed), directions=self.directions)
         return replace(round_, embedding=side_by_side(input_points(self.rows, self.event), self.directions))
 

@@ -42,6 +42,9 @@ N_MEMBERS = 16
 CLUSTERS_PER_LABEL = 4
 """Clusters among which later rounds choose."""
 
+MANY = 90
+"""So many first questions are about clusters of `clusterer`; for more, k-means is as good, and takes seconds."""
+
 
 @dataclass
 class Known:
@@ -93,6 +96,10 @@ class Plan:
 
     n_questions: int
     spare: int
+
+    def maps(self, known: Known) -> bool:
+        """Whether a few questions are to find out what there is, of which nothing is known yet."""
+        return not known.labels and self.n_questions <= MANY
 
 
 @dataclass
@@ -178,20 +185,20 @@ class Round:
             self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level, **more
         )
 
-    def candidates(self, known: Known, n_clusters: int, settings: Any) -> list[Cluster]:
+    def candidates(self, known: Known, plan: Plan, settings: Any) -> list[Cluster]:
         """Clusters of all rows; once labels are known, of those without any the largest, and later the most doubtful.
 
         There are as many as labels known and asked for, and later four times as many: first no part of the data is to
         be left out, then questions go where classes touch.
         """
-        if not known.labels:
-            return self.clusters(np.arange(len(self.points)), n_clusters, settings)
+        if plan.maps(known):
+            return self.clusters(np.arange(len(self.points)), plan.n_questions, settings)
         points = self.points if self.embedding is None else self.embedding
         answered = np.array(sorted(known.labels.keys() | known.asked), dtype=np.int64)
-        n_all, doubt = len(answered) + n_clusters, np.ones(len(points))
+        n_all, doubt = len(answered) + plan.n_questions, np.ones(len(points))
         if self.doubt is not None:
             n_all, doubt = CLUSTERS_PER_LABEL * n_all, self.doubt
-        return doubtful_clusters(points, partition(points, n_all, self.seed), answered, doubt, n_clusters)
+        return doubtful_clusters(points, partition(points, n_all, self.seed), answered, doubt, plan.n_questions)
 
     def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
         weight = between_clusters(self.graph(), assignment)
@@ -272,7 +279,7 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     """
     graph = round_.graph()
     if plan is not None:
-        clusters = round_.candidates(known, plan.n_questions, settings)
+        clusters = round_.candidates(known, plan, settings)
         asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
         said: dict[Any, tuple[Any, float]] = {
             a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label and a.query is not None

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.cluster import KMeans
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
 
@@ -110,7 +111,7 @@ def test_later_rounds_ask_where_there_is_doubt_and_no_answer(elsewhere, in_doubt
     graph, doubt = knn_graph(points), np.where(blob == in_doubt, 0.5, 0.1)
     points, more = (noise, {"embedding": points}) if elsewhere else (points, {})
     round_ = Round(points, lambda: graph, previous, doubt, lambda cluster, index: SimpleNamespace(id=index), 0, **more)
-    chosen = round_.candidates(known, 2, None)
+    chosen = round_.candidates(known, Plan(2, 0), None)
     assert {in_doubt} == {b for cluster in chosen for b in blob[cluster.rows]}
     assert not set(first) & {row for cluster in chosen for row in cluster.rows.tolist()}
     asked = by_graph(round_, known, Plan(2, 0), SimpleNamespace(n_clusters=2, max_depth=0))
@@ -123,8 +124,29 @@ def test_the_first_round_asks_about_the_largest_clusters_without_a_known_label()
     points = 50 * np.eye(6)[blob] + np.random.default_rng(1).normal(size=(130, 6))
     known = Known({int(np.flatnonzero(blob == k)[0]): ("cat", 1.0) for k in (0, 1, 3)})
     round_ = Round(points, lambda: knn_graph(points), None, None, lambda cluster, index: None, 0)
-    chosen = round_.candidates(known, 3, None)
+    chosen = round_.candidates(known, Plan(3, 0), None)
     assert [sorted(set(blob[cluster.rows])) for cluster in chosen] == [[5], [2], [4]]
+
+
+@pytest.mark.parametrize("n_questions", [90, 91])
+def test_the_clusterer_answers_for_ninety_first_questions_and_k_means_for_more(n_questions):
+    sizes = []
+
+    class Watched(KMeans):
+        def fit(self, points):
+            sizes.append((self.n_clusters, points.shape))
+            return super().fit(points)
+
+    rng = np.random.default_rng(0)
+    points, embedding = rng.normal(size=(400, 2)), rng.normal(size=(400, 3))
+    round_ = Round(points, lambda: None, None, None, lambda cluster, index: None, 0, embedding=embedding)
+    chosen = round_.candidates(Known({}), Plan(n_questions, 0), SimpleNamespace(clusterer=Watched(n_init=1)))
+    assert sizes == ([(90, points.shape)] if n_questions == 90 else [])
+    assert len(chosen) == n_questions
+    assert sorted(np.concatenate([cluster.rows for cluster in chosen]).tolist()) == list(range(400))
+    described = points if n_questions == 90 else embedding
+    for cluster in chosen:
+        np.testing.assert_array_equal(cluster.points, described[cluster.rows])
 
 
 def test_a_merged_cluster_is_described_by_its_members():

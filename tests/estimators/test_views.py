@@ -155,6 +155,8 @@ def test_later_rounds_cluster_what_views_and_inputs_show(quick_images, quick, bl
     X, y = blobs
     table = quick(n_rounds=2).fit(X, oracle=truth(y))
     assert seen[2:] == [(len(X), table.n_latent)]
+    quick_images(budget=91, n_rounds=1)
+    assert seen[3:] == [(len(fit.labels_), n_inputs + n_directions)]  # so many first questions are chosen likewise
 
 
 def test_labels_are_what_is_known_and_else_what_the_classifier_says(quick_images, images):
