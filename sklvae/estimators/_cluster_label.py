@@ -22,7 +22,8 @@ from ..training import Options, sees_views
 from ._base import LatentEstimator
 from ._classifier import LatentClassifier
 from ._constraints import Constraint, at_least, augment_like, instance_of, labels_like, none, one_of
-from ._labeling_run import LabelingRun, classify, classify_draws
+from ._labeling_run import LabelingRun
+from ._opinions import classifier_of, classify_draws
 from ._propagation import PROPAGATIONS, Known
 from ._run import OracleDriven
 from ._session import fit_in_session
@@ -75,8 +76,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         the labels has a say too, as far as it foretells labels held out from it.
     augment : callable, "auto" or None, default="auto"
         A function makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), to which labels and the network's
-        own sure guesses are taught. "auto" moves, turns, scales and shears images as in `M2Classifier`; of a table, the
-        encoder sees each column with noise of 0.3 standard deviations. None: neither. For ``propagation="graph"``.
+        own sure guesses are taught. "auto" moves, turns, scales and shears images as in `M2Classifier`; small moves are
+        seen in predictions, too; columns of a table get noise of 0.3 SD. None: neither. For ``propagation="graph"``.
     attraction : float, default=100.0
         Weight of the term that makes views of neighbors alike before the first question, per sample; where there are
         views.
@@ -260,8 +261,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     _for_images: ClassVar = "conv3"
 
     def _options(self) -> Options:
-        views = self.propagation == "graph" and sees_views(self.augment, self._event)
-        return replace(super()._options(), anneal=views)
+        return replace(super()._options(), anneal=self.propagation == "graph" and sees_views(self.augment, self._event))
 
     @property
     def _model(self) -> VAE:
@@ -315,9 +315,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         return LabelingRun(self, rows, known, rng, previous, asks=asks)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Class probabilities softmax((W mu + b) / T) at the posterior mean, (n_samples, n_classes)."""
+        """softmax((W mu + b) / T), (n, n_classes); mu is the posterior mean, in "auto" views over small moves."""
         check_is_fitted(self, "classes_")
-        return self._apply(partial(classify, temperature=self.temperature_), X, self.net_.module_.model)
+        return self._apply(partial(classifier_of(self), temperature=self.temperature_), X, self.net_.module_.model)
 
     def sample_proba(self, X: ArrayLike, n_draws: int = 16) -> NDArray[Any]:
         """Class probabilities p(y|z) for several draws of z from q(z|x): their disagreement is doubt.

@@ -23,7 +23,7 @@ from ..training import Options, fresh_seed, in_blocks, seeded
 from ._base import LatentEstimator
 from ._class_vae import ClassVAEClassifier
 from ._classifier import class_probabilities
-from ._labeling_run import classify, classify_draws
+from ._opinions import classify, classify_draws
 
 __all__ = ["DiscriminatedClassifier"]
 

@@ -44,6 +44,7 @@ from ..training import (
 )
 from ._base import auto_epochs
 from ._input import feature_moments, input_points, inputs_graph, side_by_side
+from ._opinions import classifier_of, classify_latent, classify_moved, encode, point
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
 from ._run import Run
 from ._slots import drawn_together
@@ -51,7 +52,7 @@ from ._slots import drawn_together
 if TYPE_CHECKING:
     from ._cluster_label import ClusterLabelVAEClassifier
 
-__all__ = ["LabelingRun", "classify", "classify_draws"]
+__all__ = ["LabelingRun"]
 
 PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
 ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
@@ -162,7 +163,7 @@ class LabelingRun(Run):
             interrupted = self._train(model, spread, number)
             settings.classes_, settings.temperature_ = spread.classes, 1.0  # what the network predicts from now on
             z = in_blocks(vae, encode, self.rows, self.event)
-            spread.predicted = in_blocks(model, classify_latent, z, z.shape[1:])
+            spread.predicted = self._opinion(model, z, number)
             self._keep(spread, z, number, before)
             self.trained()
             if interrupted:
@@ -263,8 +264,7 @@ class LabelingRun(Run):
         if self.augment is not None:
             objective = partial(taught_loss, **weights, augment=self.augment)
             rows = WithLabeled(self.rows, self.event, **self._known_codes(spread), **labels)
-        last = number == settings.n_rounds - 1 or settings.n_queries_ >= settings.budget
-        steps = self._steps("last" if last else "round")
+        steps = self._steps("last" if self._is_last(number) else "round")
         try:
             net = settings._train(
                 model,
@@ -278,6 +278,15 @@ class LabelingRun(Run):
             model.load_state_dict(earlier)  # what the rounds before have learned stays usable
             raise
         return bool(net.interrupted_)
+
+    def _is_last(self, number: int) -> bool:
+        return number == self.estimator.n_rounds - 1 or self.estimator.n_queries_ >= self.estimator.budget
+
+    def _opinion(self, model: ClassifiedVAE, z: NDArray[Any], number: int) -> NDArray[Any]:
+        """What the classifier says of each row; in the last round as `predict_proba` does, which may take longer."""
+        if self._is_last(number) and classifier_of(self.estimator) is classify_moved:
+            return in_blocks(model, classify_moved, self.rows, self.event)
+        return in_blocks(model, classify_latent, z, z.shape[1:])
 
     def _known_codes(self, spread: Spread) -> dict[str, NDArray[Any]]:
         """Codes of the labels that are known by row, -1 for all others, and how sure they are."""
@@ -364,33 +373,6 @@ class LabelingRun(Run):
                 "mean_confidence": float(spread.weight.mean()),
             }
         )
-
-
-def point(vae: NeighborVAE, x: Tensor) -> Tensor:
-    """Directions, (B, N_DIRECTIONS)."""
-    return vae.direction(x)
-
-
-def encode(vae: VAE, x: Tensor) -> Tensor:
-    """Posterior means, (B, n_latent)."""
-    return vae.encode(x)
-
-
-def classify(model: ClassifiedVAE, x: Tensor, temperature: float = 1.0) -> Tensor:
-    """p(y|z) at the posterior mean of x, (B, n_classes)."""
-    return classify_latent(model, encode(model.vae, x), temperature)
-
-
-def classify_latent(model: ClassifiedVAE, z: Tensor, temperature: float = 1.0) -> Tensor:
-    """p(y|z), (B, n_classes), its logits divided by a temperature."""
-    return (model.classify(z).logits / temperature).softmax(dim=-1)
-
-
-def classify_draws(model: ClassifiedVAE, x: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
-    """p(y|z) at each of `draws` of N(0, I), (n_draws, n_latent), moved to q(z|x): (B, n_draws, n_classes)."""
-    posterior = model.vae.posterior(x)
-    z = posterior.mean[:, None] + posterior.stddev[:, None] * draws.to(x)
-    return classify_latent(model, z, temperature)
 
 
 def moments(z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

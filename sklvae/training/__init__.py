@@ -7,6 +7,7 @@ from ._augment import (
     column_noise,
     sees_views,
     small_affine,
+    small_moves,
     try_augment,
 )
 from ._data import Rows, SomeRows, WithLabeled, WithNeighbors
@@ -38,6 +39,7 @@ __all__ = [
     "seeded",
     "sees_views",
     "small_affine",
+    "small_moves",
     "train",
     "try_augment",
 ]

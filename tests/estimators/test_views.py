@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.datasets import make_classification
 
 from sklvae import ClusterLabelVAEClassifier, load
 from sklvae.acquisition import partition
 from sklvae.estimators import _labeling_run, _propagation
 from sklvae.graph import knn_graph
-from sklvae.training import column_noise
+from sklvae.training import column_noise, small_moves
 
 
 @pytest.fixture
@@ -172,6 +173,21 @@ def test_labels_are_what_is_known_and_else_what_the_classifier_says(quick_images
     np.testing.assert_array_equal(classifier.labels_[others], classifier.predict(X)[others])
     probability = classifier.predict_proba(X).max(axis=1)
     np.testing.assert_allclose(classifier.label_confidence_[others], probability[others], atol=1e-6)
+
+
+def test_predictions_are_of_the_mean_over_small_moves(quick_images, images):
+    X, _ = images
+    moves = [view.numpy()[:, 0] for view in small_moves(torch.from_numpy(X)[:, None])]
+
+    def by_hand(fit, views):
+        head = fit.net_.module_.model.head
+        z = np.mean([fit.transform(view) for view in views], axis=0)
+        return softmax((z @ head.weight.detach().numpy().T + head.bias.detach().numpy()) / fit.temperature_, axis=1)
+
+    fit = quick_images()
+    np.testing.assert_allclose(fit.predict_proba(X), by_hand(fit, moves), rtol=1e-4)
+    for still in (quick_images(augment=None), quick_images(augment=lambda x: x), quick_images(propagation="cluster")):
+        np.testing.assert_allclose(still.predict_proba(X), by_hand(still, [X]), rtol=1e-4)
 
 
 def test_how_sure_the_answers_are_counts(quick_images, images):

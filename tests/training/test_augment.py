@@ -5,11 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import shift
 from sklearn.datasets import load_digits
 
 from sklvae.datasets import load_fashion_mnist, load_mnist
 from sklvae.training import _augment as augment_module
-from sklvae.training import affine_strength, choose_augment, seeded, sees_views, small_affine
+from sklvae.training import affine_strength, choose_augment, seeded, sees_views, small_affine, small_moves
 
 CPU = torch.device("cpu")
 
@@ -146,3 +147,19 @@ def test_a_function_of_another_shape_is_refused(wrong, came):
     with pytest.raises(ValueError, match=r"tensor of the shape of its input, \(2, 4\), " + came):
         choose_augment(wrong, (4,), rows)(torch.zeros(2, 4))
     torch.testing.assert_close(choose_augment(torch.neg, (4,), rows)(torch.ones(2, 4)), -torch.ones(2, 4))
+
+
+def test_small_moves_are_what_interpolation_makes_of_an_image_moved_to_each_side():
+    rng = np.random.default_rng(0)
+    x = rng.random((3, 2, 10, 28))
+    still, *moves = (view.numpy() for view in small_moves(torch.from_numpy(x)))
+    np.testing.assert_array_equal(still, x)
+    sides = [(0, 0, 0, -1.4), (0, 0, 0, 1.4), (0, 0, -0.5, 0), (0, 0, 0.5, 0)]
+    for view, side in zip(moves, sides, strict=True):
+        np.testing.assert_allclose(view, shift(x, side, order=1, mode="nearest"), atol=1e-9)
+
+
+def test_an_even_image_is_the_same_wherever_it_is_moved():
+    x = torch.full((2, 1, 5, 4), 0.7)
+    for view in small_moves(x):
+        torch.testing.assert_close(view, x)
