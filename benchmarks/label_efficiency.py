@@ -25,24 +25,28 @@ RESULTS = Path(__file__).parent / "results" / "label_efficiency.csv"
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLUMNS = ["data", "budget", "method", "seed", "accuracy", "seconds", "peak_gib"]
 BUDGETS = {"digits": [10, 50], "mnist": [10, 50, 150], "fashion": [50, 150, 1000]}
+LOADERS = {"digits": cluster_label.digit_images, "mnist": cluster_label.mnist, "fashion": cluster_label.fashion}
 OURS = "sklvae"
 ALL = [OURS, *METHODS]
 
 
 def measured(data, budget, method, seed):
     """Accuracy, seconds and peak of memory of one fit."""
-    name = f"{data}-images-{budget}"
     if method == OURS:
-        record = cluster_label.fill(name, seed)
+        record = cluster_label.fill(configuration(data, budget), seed)
         return record["test_accuracy"], record["seconds"], record["peak_gib"]
-    (accuracy, seconds), peak = records.alone(fitted, name, budget, method, seed)
+    (accuracy, seconds), peak = records.alone(fitted, data, budget, method, seed)
     return accuracy, seconds, peak
 
 
-def fitted(configuration, budget, method, seed):
-    """Accuracy and seconds of another method, on the data of a configuration of ours."""
-    load, _ = cluster_label.CONFIGURATIONS[configuration]
-    X, y, X_test, y_test = load(seed)
+def configuration(data, budget):
+    """The name of ours in `cluster_label.py`."""
+    return f"{data}-images-{budget}"
+
+
+def fitted(data, budget, method, seed):
+    """Accuracy and seconds of another method."""
+    X, y, X_test, y_test = LOADERS[data](seed)
     start = time.perf_counter()
     accuracy = np.mean(METHODS[method](X, y.astype(int), X_test, budget, seed) == y_test)
     return accuracy, time.perf_counter() - start
@@ -87,10 +91,6 @@ def chosen(rows, data, budget, method):
     return [row for row in rows if (row["data"], row["budget"], row["method"]) == (data, budget, method)]
 
 
-def spread(values):
-    return np.std(values, ddof=1) if len(values) > 1 else float("nan")
-
-
 def table():
     """Print mean (SD) over seeds, and the worst: a line a method, columns by budget."""
     rows = read()
@@ -105,7 +105,7 @@ def table():
                 here = chosen(rows, data, budget, method)
                 found += here
                 values = [100 * row["accuracy"] for row in here]
-                cells.append(f"{np.mean(values):.1f} ({spread(values):.1f}), {min(values):.1f}" if here else "")
+                cells.append(f"{records.mean_and_spread(values)}, {min(values):.1f}" if here else "")
             if found:
                 seconds = [row["seconds"] for row in found]
                 peak = max(row["peak_gib"] for row in found)
@@ -120,17 +120,17 @@ def plot():
     for data, budgets in BUDGETS.items():
         if not any(row["data"] == data for row in rows):
             continue
-        figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+        figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
         for method in ALL:
             points = [(b, [100 * row["accuracy"] for row in chosen(rows, data, b, method)]) for b in budgets]
-            points = [(budget, np.mean(values), spread(values)) for budget, values in points if values]
+            points = [(b, np.mean(v), np.std(v, ddof=1) if len(v) > 1 else 0) for b, v in points if v]
             if points:
                 style = {"color": "black", "linewidth": 2.5} if method == OURS else {}
                 axes.errorbar(*zip(*points, strict=True), marker="o", capsize=3, label=method, **style)
         axes.set(xscale="log", xlabel="questions", ylabel="test accuracy (%)", title=data)
         axes.set_xticks(budgets, budgets)
         axes.minorticks_off()
-        axes.legend(fontsize=8)
+        figure.legend(loc="outside right center", fontsize=8)
         figure.savefig(IMAGES / f"label_efficiency_{data}.png", dpi=120)
         plt.close(figure)
 
@@ -145,6 +145,10 @@ def main():
     parser.add_argument("--plot", action="store_true")
     arguments = parser.parse_args()
     RESULTS.parent.mkdir(exist_ok=True)
+    for data in arguments.data if OURS in arguments.methods else ():
+        for budget in arguments.budgets or BUDGETS[data]:
+            if configuration(data, budget) not in cluster_label.CONFIGURATIONS:
+                parser.error(f"cluster_label.py has no {configuration(data, budget)}; leave {OURS} out of --methods")
     run(arguments.data, arguments.budgets, arguments.methods, arguments.seeds)
     if arguments.table:
         table()

@@ -3,8 +3,9 @@
 Every method is a function ``(X, y, X_test, budget, seed) -> predictions``: y is what the expert knows, of which the
 method may look up `budget` rows. `label_spreading`, `self_training`, `m2` and `supervised` get random rows, as their
 users mostly have; `medoids_spread` shows what label spreading makes of chosen ones. The networks of `typiclust`,
-`margin` and `supervised` have the shape of our encoder and see the views that ours sees, and are trained at a constant
-rate for `STEPS` steps after each batch of answers.
+`margin` and `supervised` have the shape of our encoder and see the views that ours sees in training. They are trained
+at a constant rate for `STEPS` steps after each batch of answers, and predict an image as it is; ours lowers its rate,
+and predicts by five small moves.
 """
 
 import numpy as np

@@ -3,6 +3,7 @@
 import json
 import resource
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
@@ -24,8 +25,8 @@ def keep(path, record):
 
 def alone(function, *arguments):
     """What a function returns in a process of its own, and the peak of that process's memory (GiB), imports and all."""
-    with get_context("spawn").Pool(1) as process:
-        return process.apply(with_peak, (function, *arguments))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(with_peak, function, *arguments).result()
 
 
 def with_peak(function, *arguments):
