@@ -163,7 +163,7 @@ class LabelingRun(Run):
             interrupted = self._train(model, spread, number)
             settings.classes_, settings.temperature_ = spread.classes, 1.0  # what the network predicts from now on
             z = in_blocks(vae, encode, self.rows, self.event)
-            spread.predicted = self._opinion(model, z, number)
+            spread.predicted = self._opinion(model, z, last=interrupted or self._is_last(number))
             self._keep(spread, z, number, before)
             self.trained()
             if interrupted:
@@ -177,7 +177,7 @@ class LabelingRun(Run):
             )
 
     def _round(self, number: int, z: NDArray[Any], plan: Plan | None) -> Round:
-        """What a round works on; where there are views, the first one on points that follow the graph."""
+        """What a round works on; where there are views, a few first questions are of points that follow the graph."""
         previous = self.spread if self.model is not None else None
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
         table = self.rows if len(self.event) == 1 else None
@@ -280,11 +280,13 @@ class LabelingRun(Run):
         return bool(net.interrupted_)
 
     def _is_last(self, number: int) -> bool:
-        return number == self.estimator.n_rounds - 1 or self.estimator.n_queries_ >= self.estimator.budget
+        """Whether no round comes after this one, whose questions are answered."""
+        settings, all_known = self.estimator, len(self.known.labels) == len(self.rows)
+        return all_known or number == settings.n_rounds - 1 or settings.n_queries_ >= settings.budget
 
-    def _opinion(self, model: ClassifiedVAE, z: NDArray[Any], number: int) -> NDArray[Any]:
+    def _opinion(self, model: ClassifiedVAE, z: NDArray[Any], *, last: bool) -> NDArray[Any]:
         """What the classifier says of each row; in the last round as `predict_proba` does, which may take longer."""
-        if self._is_last(number) and classifier_of(self.estimator) is classify_moved:
+        if last and classifier_of(self.estimator) is classify_moved:
             return in_blocks(model, classify_moved, self.rows, self.event)
         return in_blocks(model, classify_latent, z, z.shape[1:])
 

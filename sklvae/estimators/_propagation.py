@@ -39,8 +39,8 @@ GRAPH_ALONE = (1.0, 0.0)
 N_MEMBERS = 16
 """Members of a cluster that a query shows."""
 
-CLUSTERS_PER_LABEL = 4
-"""Clusters among which later rounds choose."""
+CLUSTERS_PER_LABEL, MOST_CLUSTERS = 4, 5000
+"""Clusters among which later rounds choose, for each label and question; and how many they are at most."""
 
 MANY = 90
 """So many first questions are about clusters of `clusterer`; for more, k-means is as good, and takes seconds."""
@@ -188,8 +188,8 @@ class Round:
     def candidates(self, known: Known, plan: Plan, settings: Any) -> list[Cluster]:
         """Clusters of all rows; once labels are known, of those without any the largest, and later the most doubtful.
 
-        There are as many as labels known and asked for, and later four times as many: first no part of the data is to
-        be left out, then questions go where classes touch.
+        There are as many as labels known and asked for, and later four times as many (5000 at most): first no part of
+        the data is to be left out, then questions go where classes touch.
         """
         if plan.maps(known):
             return self.clusters(np.arange(len(self.points)), plan.n_questions, settings)
@@ -198,6 +198,7 @@ class Round:
         n_all, doubt = len(answered) + plan.n_questions, np.ones(len(points))
         if self.doubt is not None:
             n_all, doubt = CLUSTERS_PER_LABEL * n_all, self.doubt
+        n_all = max(min(n_all, MOST_CLUSTERS), plan.n_questions)
         return doubtful_clusters(points, partition(points, n_all, self.seed), answered, doubt, plan.n_questions)
 
     def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:

@@ -9,6 +9,8 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
 
+from sklvae.acquisition import partition
+from sklvae.estimators import _propagation
 from sklvae.estimators._propagation import Known, Plan, Round, Spread, by_cluster, by_graph
 from sklvae.graph import knn_graph
 from sklvae.labeling import INVALID, SKIP, Answer, find_clusters
@@ -147,6 +149,22 @@ def test_the_clusterer_answers_for_ninety_first_questions_and_k_means_for_more(n
     described = points if n_questions == 90 else embedding
     for cluster in chosen:
         np.testing.assert_array_equal(cluster.points, described[cluster.rows])
+
+
+@pytest.mark.parametrize("n_questions", [3, 30])
+def test_many_known_labels_do_not_make_more_clusters_than_can_be_found(monkeypatch, n_questions):
+    monkeypatch.setattr(_propagation, "MOST_CLUSTERS", 20)
+    seen = []
+
+    def spy(points, n_clusters, seed):
+        seen.append(n_clusters)
+        return partition(points, n_clusters, seed)
+
+    monkeypatch.setattr(_propagation, "partition", spy)
+    points = np.random.default_rng(0).normal(size=(2000, 2))
+    round_ = Round(points, lambda: None, None, None, lambda cluster, index: None, 0)
+    chosen = round_.candidates(Known(dict.fromkeys(range(100), ("cat", 1.0))), Plan(n_questions, 0), None)
+    assert (seen, len(chosen)) == ([max(20, n_questions)], n_questions)
 
 
 def test_a_merged_cluster_is_described_by_its_members():

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.special import softmax
 from sklearn.datasets import make_classification
+from skorch.callbacks import Callback
 
 from sklvae import ClusterLabelVAEClassifier, load
 from sklvae.acquisition import partition
@@ -188,6 +189,33 @@ def test_predictions_are_of_the_mean_over_small_moves(quick_images, images):
     np.testing.assert_allclose(fit.predict_proba(X), by_hand(fit, moves), rtol=1e-4)
     for still in (quick_images(augment=None), quick_images(augment=lambda x: x), quick_images(propagation="cluster")):
         np.testing.assert_allclose(still.predict_proba(X), by_hand(still, [X]), rtol=1e-4)
+
+
+def test_the_only_round_of_a_fit_is_its_last(quick_images, images, quick, monkeypatch):
+    """It trains for as long as a last round, and its opinions are what `predict` says."""
+    X, y = images
+    phases, steps = [], _labeling_run.LabelingRun._steps
+
+    def spy(run, phase):
+        phases.append(phase)
+        return steps(run, phase)
+
+    monkeypatch.setattr(_labeling_run.LabelingRun, "_steps", spy)
+    quick(max_epochs=1).fit(X, y)
+    assert phases == ["pretrain", "last"]
+
+    class Stops(Callback):
+        epochs = 0
+
+        def on_epoch_begin(self, net, **kwargs):
+            Stops.epochs += 1
+            if Stops.epochs == 5:  # three of pretraining
+                raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="Interrupted while training round 0"):
+        fit = quick_images(callbacks=[Stops()])
+    others = np.setdiff1d(np.arange(len(X)), [answer.query.index for answer in fit.answers_])
+    np.testing.assert_array_equal(fit.labels_[others], fit.predict(X)[others])
 
 
 def test_how_sure_the_answers_are_counts(quick_images, images):
