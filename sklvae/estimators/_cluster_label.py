@@ -93,7 +93,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         As in `VariationalAutoencoder`; "auto" is "conv3" for images of at least 8 x 8. Where there are views, a
         callable is asked for 16 outputs more.
     hidden_units : tuple of int or "auto", default="auto"
-        Widths of the dense hidden layers: (128,) with "conv3", and otherwise (500, 500).
+        Widths of the dense hidden layers of encoder and decoder: (128,) with "conv3", and otherwise (500, 500).
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of flat rows that are images.
     batch_size : int, default=256
@@ -131,7 +131,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     label_confidence_ : ndarray of shape (n_samples,)
         Confidence of each label, in [0, 1]; 0 where there is none.
     temperature_ : float
-        T, which `predict_proba` divides logits by, to be as sure as that pool; 1 before any answers have judged it.
+        What `predict_proba` divides logits by, to be as sure as the pool behind `labels_`; 1 if no answers judged it.
     answers_ : list of Answer
         Every answer, in order, each with its query.
     n_queries_ : int
@@ -390,7 +390,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         return Known(labels)
 
     def _restore_fit(self, fitted: Mapping[str, Any], arrays: Any) -> None:
-        super()._restore_fit({"temperature_": 1.0, **fitted}, arrays)  # files of before have none
+        super()._restore_fit({"temperature_": 1.0, "_moves": False, **fitted}, arrays)  # files of before have neither
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         kind = NeighborVAE if any(name.endswith("n_directions") for name in state) else VAE

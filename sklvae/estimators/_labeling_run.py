@@ -18,7 +18,6 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from .._labels import UNLABELED, join_labels, label_kind
-from ..acquisition import margin
 from ..graph import knn_graph, with_latents
 from ..labeling import (
     INVALID,
@@ -90,6 +89,7 @@ class LabelingRun(Run):
         "label_confidence_",
         "temperature_",
         "_class_latents",
+        "_moves",
         "rounds_",
         "history_",
     )
@@ -111,6 +111,7 @@ class LabelingRun(Run):
         self.number, self.spread = 0, Spread.nothing(len(rows))
         self.event = estimator._event
         self.augment = choose_augment(estimator.augment, self.event, rows) if estimator.propagation == "graph" else None
+        estimator._moves = self.augment is not None and estimator.augment == "auto"
         self.unjudged = BY_GRAPH if self.augment is None else BY_CLASSIFIER
         self.noise = self._noise()
         self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
@@ -181,8 +182,7 @@ class LabelingRun(Run):
         previous = self.spread if self.model is not None else None
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
         table = self.rows if len(self.event) == 1 else None
-        doubt = None if previous is None else 1 + margin(previous.pool(self.known.foretold, self.unjudged))
-        round_ = Round(z, graph, previous, doubt, self._query_maker(number, z), seed, table=table)
+        round_ = Round(z, graph, previous, self.unjudged, self._query_maker(number, z), seed, table=table)
         if self.directions is None or plan is None:
             return round_
         if plan.maps(self.known):

@@ -37,7 +37,7 @@ def classify_moved(model: ClassifiedVAE, x: Tensor, temperature: float = 1.0) ->
 
 def classifier_of(fitted: Any) -> Callable[..., Tensor]:
     """What `predict_proba` asks of a fitted estimator's network: images in "auto" views are moved."""
-    return classify_moved if fitted.augment == "auto" and isinstance(fitted._model, NeighborVAE) else classify
+    return classify_moved if fitted._moves else classify
 
 
 def classify_latent(model: ClassifiedVAE, z: Tensor, temperature: float = 1.0) -> Tensor:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from .._labels import UNLABELED, plain_classes
-from ..acquisition import partition
+from ..acquisition import margin, partition
 from ..graph import between_clusters, merge_clusters, spread_labels
 from ..labeling import (
     Answer,
@@ -134,8 +134,6 @@ class Spread:
 
     def pool(self, foretold: list[Foretold], unjudged: tuple[float, float]) -> NDArray[np.float64]:
         """Class probabilities by classifier and graph together, weighed by how well they foretold answers."""
-        if not self.probability.shape[1]:
-            return np.asarray(self.predicted, dtype=np.float64)
         return log_pool([self.predicted, self.probability], fit_log_pool(foretold, unjudged))
 
 
@@ -151,8 +149,8 @@ class Round:
         Gives the neighbor graph, when a propagation needs it.
     previous : Spread or None
         What the round before spread, once a classifier has been trained.
-    doubt : ndarray of shape (n_samples,) or None
-        About each row, in [0, 1], once a classifier has been trained.
+    unjudged : tuple of float
+        Weights of classifier and graph where no answers have judged them.
     make_query : callable
         ``make_query(cluster, index)`` makes the question about a row, or about the decoded center if None.
     seed : int
@@ -169,7 +167,7 @@ class Round:
     points: NDArray[Any]
     graph: Callable[[], csr_array]
     previous: Spread | None
-    doubt: NDArray[Any] | None
+    unjudged: tuple[float, float]
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
     directions: NDArray[Any] | None = None
@@ -196,8 +194,9 @@ class Round:
         points = self.points if self.embedding is None else self.embedding
         answered = np.array(sorted(known.labels.keys() | known.asked), dtype=np.int64)
         n_all, doubt = len(answered) + plan.n_questions, np.ones(len(points))
-        if self.doubt is not None:
-            n_all, doubt = CLUSTERS_PER_LABEL * n_all, self.doubt
+        if self.previous is not None:
+            n_all = CLUSTERS_PER_LABEL * n_all
+            doubt = 1 + margin(self.previous.pool(known.foretold, self.unjudged))
         n_all = max(min(n_all, MOST_CLUSTERS), plan.n_questions)
         return doubtful_clusters(points, partition(points, n_all, self.seed), answered, doubt, plan.n_questions)
 

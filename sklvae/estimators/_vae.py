@@ -55,8 +55,8 @@ class VariationalAutoencoder(LatentEstimator):
         "conv" for images and "mlp" for tables. A callable ``f(event_shape, n_outputs)`` makes a module from
         (batch, ...) to (batch, n_outputs), with ``n_outputs = 2 n_latent``.
     hidden_units : tuple of int or "auto", default=(500, 500)
-        Widths of the dense hidden layers; () makes encoder and decoder linear, "auto" is (128,) with "conv3", and
-        otherwise (500, 500).
+        Widths of the dense hidden layers of encoder and decoder; () makes both linear, "auto" is (128,) with "conv3",
+        and otherwise (500, 500).
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of flat rows that are images.
     batch_size : int, default=256

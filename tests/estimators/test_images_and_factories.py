@@ -69,3 +69,17 @@ def test_images_that_differ_in_brightness_alone_have_neighbors(kind):
     y = np.where(np.arange(60) % 4 == 0, brightness > 0.5, -1)
     model = quick(kind).fit(np.broadcast_to(brightness[:, None, None], (60, 8, 8)), y)
     assert np.isin(model.labels_, [0, 1]).all()
+
+
+@pytest.mark.parametrize("kind", [*LATENT, ClusterLabelVAEClassifier], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("encoder", "widths"), [("conv3", (128,)), ("conv2", (500, 500)), ("mlp", (500, 500))])
+@pytest.mark.filterwarnings("ignore:GMDGMClassifier|M2Classifier")  # after one epoch
+def test_auto_makes_dense_layers_narrower_behind_pooled_convolutions(kind, encoder, widths, digits):
+    X, y = digits[0][:40].reshape(-1, 8, 8), digits[1][:40]
+    more = {"n_clusters": 2, "n_rounds": 1} if kind is ClusterLabelVAEClassifier else {}
+    auto, given, other = (
+        quick(kind, encoder=encoder, hidden_units=hidden, **more).fit(X, y).transform(X)
+        for hidden in ("auto", widths, (8,))
+    )
+    np.testing.assert_array_equal(auto, given)
+    assert not np.array_equal(auto, other)

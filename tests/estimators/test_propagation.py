@@ -32,7 +32,7 @@ def ask_about_clusters(known, seed, answers):
     options = SimpleNamespace(
         clusterer="kmeans", n_clusters=4, max_depth=0, confidence="posterior", distance="euclidean", decay=0.1
     )
-    round_ = Round(z, lambda: None, None, None, make_query, seed)
+    round_ = Round(z, lambda: None, None, (1.0, 0.0), make_query, seed)
     conversation = by_cluster(round_, known, Plan(4, 0), options)
     next(conversation)
     with pytest.raises(StopIteration) as end:
@@ -86,7 +86,7 @@ def test_clusters_are_merged_where_the_graph_connects_them(merges):
     points, truth = np.vstack([moons, blob]), np.append(truth, np.full(100, 2))
     graph = knn_graph(points)
     directions = points**2 if merges else None
-    round_ = Round(points, lambda: graph, None, None, lambda cluster, index: None, 0, directions)
+    round_ = Round(points, lambda: graph, None, (1.0, 0.0), lambda cluster, index: None, 0, directions)
     clusters = round_.clusters(np.arange(400), 3, SimpleNamespace(clusterer="gmm"))
     assert sorted(np.concatenate([cluster.rows for cluster in clusters]).tolist()) == list(range(400))
     pure = all(len(set(truth[cluster.rows])) == 1 for cluster in clusters)
@@ -100,19 +100,24 @@ def test_clusters_are_merged_where_the_graph_connects_them(merges):
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
+@pytest.mark.parametrize("unjudged", [(1.0, 0.0), (0.0, 1.0)])
 @pytest.mark.parametrize("in_doubt", [1, 3, 5])
-def test_later_rounds_ask_where_there_is_doubt_and_no_answer(elsewhere, in_doubt):
+def test_later_rounds_ask_where_there_is_doubt_and_no_answer(elsewhere, unjudged, in_doubt):
     """A row that was asked about has an answer, even if it was no label."""
     rng = np.random.default_rng(0)
     blob = rng.permutation(np.repeat(np.arange(6), 20))
     points, noise = 50 * np.eye(6)[blob] + rng.normal(size=(120, 6)), rng.normal(size=(120, 6))
-    opinion = np.tile([1.0, 0.0], (120, 1))
-    previous = Spread(np.arange(2), np.zeros(120, dtype=np.int64), np.zeros(120, dtype=np.float32), opinion, opinion)
+    unsure, sure = (np.where(blob == in_doubt, p, q) for p, q in ((0.75, 0.98), (1.0, 0.6)))
+    heard, unheard = np.stack([unsure, 1 - unsure], axis=1), np.stack([sure, 1 - sure], axis=1)
+    opinions = (heard, unheard) if unjudged == (0.0, 1.0) else (unheard, heard)
+    previous = Spread(np.arange(2), np.zeros(120, dtype=np.int64), np.zeros(120, dtype=np.float32), *opinions)
     first = [int(np.flatnonzero(blob == k)[0]) for k in range(4)]
     known = Known(dict.fromkeys(first[:3], ("cat", 1.0)), asked=set(first[1:]))
-    graph, doubt = knn_graph(points), np.where(blob == in_doubt, 0.5, 0.1)
+    graph = knn_graph(points)
     points, more = (noise, {"embedding": points}) if elsewhere else (points, {})
-    round_ = Round(points, lambda: graph, previous, doubt, lambda cluster, index: SimpleNamespace(id=index), 0, **more)
+    round_ = Round(
+        points, lambda: graph, previous, unjudged, lambda cluster, index: SimpleNamespace(id=index), 0, **more
+    )
     chosen = round_.candidates(known, Plan(2, 0), None)
     assert {in_doubt} == {b for cluster in chosen for b in blob[cluster.rows]}
     assert not set(first) & {row for cluster in chosen for row in cluster.rows.tolist()}
@@ -125,7 +130,7 @@ def test_the_first_round_asks_about_the_largest_clusters_without_a_known_label()
     blob = np.random.default_rng(0).permutation(np.repeat(np.arange(6), [30, 20, 20, 20, 15, 25]))
     points = 50 * np.eye(6)[blob] + np.random.default_rng(1).normal(size=(130, 6))
     known = Known({int(np.flatnonzero(blob == k)[0]): ("cat", 1.0) for k in (0, 1, 3)})
-    round_ = Round(points, lambda: knn_graph(points), None, None, lambda cluster, index: None, 0)
+    round_ = Round(points, lambda: knn_graph(points), None, (1.0, 0.0), lambda cluster, index: None, 0)
     chosen = round_.candidates(known, Plan(3, 0), None)
     assert [sorted(set(blob[cluster.rows])) for cluster in chosen] == [[5], [2], [4]]
 
@@ -141,7 +146,7 @@ def test_the_clusterer_answers_for_ninety_first_questions_and_k_means_for_more(n
 
     rng = np.random.default_rng(0)
     points, embedding = rng.normal(size=(400, 2)), rng.normal(size=(400, 3))
-    round_ = Round(points, lambda: None, None, None, lambda cluster, index: None, 0, embedding=embedding)
+    round_ = Round(points, lambda: None, None, (1.0, 0.0), lambda cluster, index: None, 0, embedding=embedding)
     chosen = round_.candidates(Known({}), Plan(n_questions, 0), SimpleNamespace(clusterer=Watched(n_init=1)))
     assert sizes == ([(90, points.shape)] if n_questions == 90 else [])
     assert len(chosen) == n_questions
@@ -162,7 +167,7 @@ def test_many_known_labels_do_not_make_more_clusters_than_can_be_found(monkeypat
 
     monkeypatch.setattr(_propagation, "partition", spy)
     points = np.random.default_rng(0).normal(size=(2000, 2))
-    round_ = Round(points, lambda: None, None, None, lambda cluster, index: None, 0)
+    round_ = Round(points, lambda: None, None, (1.0, 0.0), lambda cluster, index: None, 0)
     chosen = round_.candidates(Known(dict.fromkeys(range(100), ("cat", 1.0))), Plan(n_questions, 0), None)
     assert (seen, len(chosen)) == ([max(20, n_questions)], n_questions)
 
@@ -188,7 +193,7 @@ def test_a_merged_cluster_is_described_by_its_members():
 def labels_spread(table, known, points):
     """What `by_graph` makes of known labels alone."""
     graph = knn_graph(points, n_neighbors=5)
-    round_ = Round(points, lambda: graph, None, None, None, 0, table=table)
+    round_ = Round(points, lambda: graph, None, (1.0, 0.0), None, 0, table=table)
     with pytest.raises(StopIteration) as end:
         next(by_graph(round_, Known(known), None, None))
     return end.value.value

@@ -135,14 +135,6 @@ def test_three_convolutions_see_and_a_dense_network_draws():
     assert vae.inverse_transform(vae.transform(X)).shape == X.shape
 
 
-@pytest.mark.parametrize(("encoder", "widths"), [("conv3", [128]), ("conv2", [500, 500]), ("mlp", [500, 500])])
-def test_auto_makes_dense_layers_narrower_behind_pooled_convolutions(encoder, widths):
-    X = np.random.default_rng(0).random((20, 8, 8))
-    vae = VariationalAutoencoder(encoder=encoder, hidden_units="auto", max_epochs=1, random_state=0).fit(X)
-    layers = [layer for layer in vae._model.encoder.modules() if isinstance(layer, torch.nn.Linear)]
-    assert [layer.out_features for layer in layers] == [*widths, 2 * vae.n_latent]
-
-
 def test_three_convolutions_train_on_a_last_batch_of_one():
     X = np.random.default_rng(0).random((9, 8, 8))
     vae = VariationalAutoencoder(encoder="conv3", hidden_units=(8,), batch_size=4, max_epochs=2, random_state=0).fit(X)

@@ -176,7 +176,7 @@ def test_labels_are_what_is_known_and_else_what_the_classifier_says(quick_images
     np.testing.assert_allclose(classifier.label_confidence_[others], probability[others], atol=1e-6)
 
 
-def test_predictions_are_of_the_mean_over_small_moves(quick_images, images):
+def test_predictions_are_of_the_mean_over_small_moves(quick_images, images, tmp_path):
     X, _ = images
     moves = [view.numpy()[:, 0] for view in small_moves(torch.from_numpy(X)[:, None])]
 
@@ -189,6 +189,9 @@ def test_predictions_are_of_the_mean_over_small_moves(quick_images, images):
     np.testing.assert_allclose(fit.predict_proba(X), by_hand(fit, moves), rtol=1e-4)
     for still in (quick_images(augment=None), quick_images(augment=lambda x: x), quick_images(propagation="cluster")):
         np.testing.assert_allclose(still.predict_proba(X), by_hand(still, [X]), rtol=1e-4)
+    fit.save(tmp_path / "fit.sklvae")
+    for same in (load(tmp_path / "fit.sklvae"), fit.set_params(augment=None)):  # as it was fitted, not as it would be
+        np.testing.assert_allclose(same.predict_proba(X), by_hand(same, moves), rtol=1e-4)
 
 
 def test_the_only_round_of_a_fit_is_its_last(quick_images, images, quick, monkeypatch):
