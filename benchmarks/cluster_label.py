@@ -14,6 +14,7 @@ the votes is answered INVALID. In `...-erring` one answer in twenty, at random, 
 import argparse
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from records import alone, keep, mean_and_spread, read
@@ -157,7 +158,16 @@ def run(name, seed):
         "n_queries": classifier.n_queries_,
         "n_invalid": sum(record["n_invalid"] for record in classifier.rounds_),
         "seconds": seconds,
+        "still_accuracy": still_accuracy(classifier, X_test, y_test),
     }
+
+
+def still_accuracy(classifier, X, y):
+    """Accuracy without small moves, of a fit whose predictions are over them; None for others."""
+    if not classifier._moves:
+        return None
+    with patch.object(classifier, "_moves", False):
+        return classifier.score(X, y)
 
 
 def calibration_error(classifier, X, y, n_bins=15):
@@ -198,6 +208,12 @@ def table():
         rounds = [100 * np.array(record["by_round"]) for record in records if record["configuration"] == name]
         if rounds and len({len(accuracy) for accuracy in rounds}) == 1:
             print(f"| {name} | {' | '.join(f'{accuracy:.1f}' for accuracy in np.mean(rounds, axis=0))} |")
+    print("\ntest accuracy % with small moves when predicting, and of the same fits without")
+    for name in CONFIGURATIONS:
+        rows = [record for record in records if record["configuration"] == name and record.get("still_accuracy")]
+        if rows:
+            cells = [mean_and_spread([100 * row[k] for row in rows]) for k in ("test_accuracy", "still_accuracy")]
+            print(f"| {name} | {len(rows)} | {' | '.join(cells)} |")
 
 
 def mean(rows, figure, times=1):
