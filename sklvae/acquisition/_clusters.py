@@ -18,10 +18,9 @@ from ._farthest import farthest_first
 
 __all__ = ["medoids", "partition", "typiclust"]
 
-MOST_EXACT = 50
-"""Clusters up to which k-means sees all points at every step, and batches of `BATCH` points beyond."""
+MOST_EXACT, BATCH = 50, 5000
+"""So many clusters, or points, for which k-means sees all points at every step; batches of 5000 points beyond."""
 
-BATCH = 5000
 MOST_CLUSTERS = 500
 """Clusters beyond which labeled rows add no more of them."""
 
@@ -163,8 +162,8 @@ def partition(points: NDArray[Any], n_clusters: int, random_state: Any = None) -
     points : ndarray of shape (n_points, d)
         What is clustered.
     n_clusters : int
-        How many clusters, at most one a point; more than 50 are found by mini-batch k-means. Points that are equal may
-        make them fewer.
+        How many clusters, at most one a point; fewer if points are equal. More than 50 of more than 5000 points are
+        found by mini-batch k-means, which may leave some empty.
     random_state : int, RandomState or None, default=None
         Decides where k-means starts.
 
@@ -183,7 +182,7 @@ def partition(points: NDArray[Any], n_clusters: int, random_state: Any = None) -
     """
     n_clusters = min(n_clusters, len(points))
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    if n_clusters <= MOST_EXACT:
+    if n_clusters <= MOST_EXACT or len(points) <= BATCH:
         estimator = KMeans(n_clusters, n_init=1, random_state=seed)
     else:
         estimator = MiniBatchKMeans(n_clusters, n_init=1, batch_size=BATCH, compute_labels=False, random_state=seed)

@@ -71,9 +71,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
         "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the most
-        typical row of each cluster is asked about; with known labels, rounds cluster anew and ask where there is no
-        answer and most doubt. Labels spread over neighbors among inputs and latents; in a table, a forest of
-        the labels has a say too, as far as it foretells labels held out from it.
+        typical row of each cluster is asked about; with known labels, of those without an answer where doubt is most.
+        Labels spread over neighbors among inputs and latents; in a table, a forest has a say as far as it foretells.
     augment : callable, "auto" or None, default="auto"
         A function makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), to which labels and the network's
         own sure guesses are taught. "auto" moves, turns, scales and shears images as in `M2Classifier`; small moves are
@@ -259,6 +258,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         self.session_dir = session_dir
 
     _for_images: ClassVar = "conv3"
+    _moves: bool = False  # whether `predict_proba` moves images, as the last fit decided
 
     def _options(self) -> Options:
         return replace(super()._options(), anneal=self.propagation == "graph" and sees_views(self.augment, self._event))
@@ -315,12 +315,12 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         return LabelingRun(self, rows, known, rng, previous, asks=asks)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """softmax((W mu + b) / T), (n, n_classes); mu is the posterior mean, in "auto" views over small moves."""
+        """softmax((W mu + b) / T), (n, n_classes); mu: posterior mean, of images in "auto" views over `small_moves`."""
         check_is_fitted(self, "classes_")
         return self._apply(partial(classifier_of(self), temperature=self.temperature_), X, self.net_.module_.model)
 
     def sample_proba(self, X: ArrayLike, n_draws: int = 16) -> NDArray[Any]:
-        """Class probabilities p(y|z) for several draws of z from q(z|x): their disagreement is doubt.
+        """Class probabilities p(y|z) for draws of z from q(z|x), x as it is, never moved: their disagreement is doubt.
 
         Parameters
         ----------
@@ -390,7 +390,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         return Known(labels)
 
     def _restore_fit(self, fitted: Mapping[str, Any], arrays: Any) -> None:
-        super()._restore_fit({"temperature_": 1.0, "_moves": False, **fitted}, arrays)  # files of before have neither
+        super()._restore_fit({"temperature_": 1.0, **fitted}, arrays)  # files of before have none
 
     def _untrained_module(self, state: Mapping[str, Tensor]) -> nn.Module:
         kind = NeighborVAE if any(name.endswith("n_directions") for name in state) else VAE

@@ -43,7 +43,7 @@ from ..training import (
 )
 from ._base import auto_epochs
 from ._input import feature_moments, input_points, inputs_graph, side_by_side
-from ._opinions import classifier_of, classify_latent, classify_moved, encode, point
+from ._opinions import classify_latent, classify_moved, encode, point
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
 from ._run import Run
 from ._slots import drawn_together
@@ -148,7 +148,7 @@ class LabelingRun(Run):
         z = in_blocks(vae, encode, self.rows, self.event)
         while self.number < settings.n_rounds:
             number = self.number
-            if self.model is not None and len(self.known.labels) == len(self.rows):
+            if self.model is not None and len(self.known.rows) == len(self.rows):
                 break
             plan = self._plan(number) if self.asks else None
             if self.asks and plan is None and number > 0:
@@ -161,10 +161,11 @@ class LabelingRun(Run):
                 self._record(spread, number, before)
                 continue
             model = self._with_head(vae, len(spread.classes))
-            interrupted = self._train(model, spread, number)
+            last = self._is_last(number)
+            interrupted = self._train(model, spread, number, last=last)
             settings.classes_, settings.temperature_ = spread.classes, 1.0  # what the network predicts from now on
             z = in_blocks(vae, encode, self.rows, self.event)
-            spread.predicted = self._opinion(model, z, last=interrupted or self._is_last(number))
+            spread.predicted = self._opinion(model, z, last=interrupted or last)
             self._keep(spread, z, number, before)
             self.trained()
             if interrupted:
@@ -185,7 +186,7 @@ class LabelingRun(Run):
         round_ = Round(z, graph, previous, self.unjudged, self._query_maker(number, z), seed, table=table)
         if self.directions is None or plan is None:
             return round_
-        if plan.maps(self.known):
+        if plan.is_first_look(self.known):
             return replace(round_, points=drawn_together(graph(), self.directions, seed), directions=self.directions)
         return replace(round_, embedding=side_by_side(input_points(self.rows, self.event), self.directions))
 
@@ -201,7 +202,7 @@ class LabelingRun(Run):
             n_questions = ceil(left / (later + 1))
             if self.model is None and later:
                 n_questions = min(max(settings.n_clusters, left // 2), left)
-        n_questions = min(n_questions, len(self.rows) - len(self.known.labels))
+        n_questions = min(n_questions, len(self.rows) - len(self.known.rows))
         return Plan(n_questions, left - n_questions) if 0 < n_questions <= left else None
 
     def _pretrained(self) -> VAE:
@@ -252,7 +253,7 @@ class LabelingRun(Run):
                 return graph
         return with_latents(graph, z)
 
-    def _train(self, model: ClassifiedVAE, spread: Spread, number: int) -> bool:
+    def _train(self, model: ClassifiedVAE, spread: Spread, number: int, *, last: bool) -> bool:
         """Train on with labels (Equation 4); says whether that was interrupted."""
         settings = self.estimator
         earlier = deepcopy(model.state_dict())
@@ -264,7 +265,7 @@ class LabelingRun(Run):
         if self.augment is not None:
             objective = partial(taught_loss, **weights, augment=self.augment)
             rows = WithLabeled(self.rows, self.event, **self._known_codes(spread), **labels)
-        steps = self._steps("last" if self._is_last(number) else "round")
+        steps = self._steps("last" if last else "round")
         try:
             net = settings._train(
                 model,
@@ -281,12 +282,12 @@ class LabelingRun(Run):
 
     def _is_last(self, number: int) -> bool:
         """Whether no round comes after this one, whose questions are answered."""
-        settings, all_known = self.estimator, len(self.known.labels) == len(self.rows)
-        return all_known or number == settings.n_rounds - 1 or settings.n_queries_ >= settings.budget
+        settings, nothing_left = self.estimator, len(self.known.rows) == len(self.rows)
+        return nothing_left or number == settings.n_rounds - 1 or settings.n_queries_ >= settings.budget
 
     def _opinion(self, model: ClassifiedVAE, z: NDArray[Any], *, last: bool) -> NDArray[Any]:
         """What the classifier says of each row; in the last round as `predict_proba` does, which may take longer."""
-        if last and classifier_of(self.estimator) is classify_moved:
+        if last and self.estimator._moves:
             return in_blocks(model, classify_moved, self.rows, self.event)
         return in_blocks(model, classify_latent, z, z.shape[1:])
 

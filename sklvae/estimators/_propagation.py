@@ -39,10 +39,11 @@ GRAPH_ALONE = (1.0, 0.0)
 N_MEMBERS = 16
 """Members of a cluster that a query shows."""
 
-CLUSTERS_PER_LABEL, MOST_CLUSTERS = 4, 5000
-"""Clusters among which later rounds choose, for each label and question; and how many they are at most."""
+CLUSTERS_PER_LABEL, MOST_PARTS = 4, 5000
+"""Clusters among which later rounds choose, for each label and question; and how many any round chooses among at most,
+unless it asks more questions."""
 
-MANY = 90
+FEW = 90
 """So many first questions are about clusters of `clusterer`; for more, k-means is as good, and takes seconds."""
 
 
@@ -66,6 +67,11 @@ class Known:
     asked: set[int] = field(default_factory=set)
     votes: list[dict[Any, NDArray[np.float32]]] = field(default_factory=list)
     foretold: list[Foretold] = field(default_factory=list)
+
+    @property
+    def rows(self) -> set[int]:
+        """Rows of which there is nothing to ask: asked about, or with a known label."""
+        return self.asked.union(self.labels)
 
     def packed(self) -> dict[str, Any]:
         """The same in columns: there may be a million known rows."""
@@ -97,9 +103,9 @@ class Plan:
     n_questions: int
     spare: int
 
-    def maps(self, known: Known) -> bool:
+    def is_first_look(self, known: Known) -> bool:
         """Whether a few questions are to find out what there is, of which nothing is known yet."""
-        return not known.labels and self.n_questions <= MANY
+        return not known.labels and self.n_questions <= FEW
 
 
 @dataclass
@@ -186,18 +192,18 @@ class Round:
     def candidates(self, known: Known, plan: Plan, settings: Any) -> list[Cluster]:
         """Clusters of all rows; once labels are known, of those without any the largest, and later the most doubtful.
 
-        There are as many as labels known and asked for, and later four times as many (5000 at most): first no part of
-        the data is to be left out, then questions go where classes touch.
+        There are as many as labels known and asked for, and later four times as many, 5000 at most: first no part of
+        the data is to be left out, then questions go where classes touch. Where all have labels, those with the fewest.
         """
-        if plan.maps(known):
+        if plan.is_first_look(known):
             return self.clusters(np.arange(len(self.points)), plan.n_questions, settings)
         points = self.points if self.embedding is None else self.embedding
-        answered = np.array(sorted(known.labels.keys() | known.asked), dtype=np.int64)
+        answered = np.array(sorted(known.rows), dtype=np.int64)
         n_all, doubt = len(answered) + plan.n_questions, np.ones(len(points))
         if self.previous is not None:
             n_all = CLUSTERS_PER_LABEL * n_all
             doubt = 1 + margin(self.previous.pool(known.foretold, self.unjudged))
-        n_all = max(min(n_all, MOST_CLUSTERS), plan.n_questions)
+        n_all = max(min(n_all, MOST_PARTS), plan.n_questions)
         return doubtful_clusters(points, partition(points, n_all, self.seed), answered, doubt, plan.n_questions)
 
     def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -86,7 +86,7 @@ def small_affine(x: Tensor, strength: float = 1.0, *, shift: float = SHIFT) -> T
     return _placed(x, torch.stack([top, bottom], dim=1))
 
 
-def small_moves(x: Tensor) -> list[Tensor]:
+def small_moves(x: Tensor) -> Iterator[Tensor]:
     """Each image as it is, and moved to each of four sides, half as far as `small_affine` moves it at most.
 
     What a network says of an image, averaged over these, is right more often than what it says of the image alone.
@@ -96,10 +96,10 @@ def small_moves(x: Tensor) -> list[Tensor]:
     x : Tensor of shape (B, C, H, W)
         Images.
 
-    Returns
-    -------
-    list of Tensor of shape (B, C, H, W)
-        Five of them.
+    Yields
+    ------
+    Tensor of shape (B, C, H, W)
+        Five of them, one after the other: only one is held in memory.
 
     References
     ----------
@@ -117,7 +117,9 @@ def small_moves(x: Tensor) -> list[Tensor]:
     """
     sides = SHIFT * x.new_tensor([[1, 0], [-1, 0], [0, 1], [0, -1]])  # the grid goes from -1 to 1
     where = torch.cat([torch.eye(2).to(x).expand(4, 2, 2), sides[:, :, None]], dim=2)
-    return [x, *(_placed(x, move.expand(len(x), 2, 3)) for move in where)]
+    yield x
+    for move in where:
+        yield _placed(x, move.expand(len(x), 2, 3))
 
 
 def _placed(x: Tensor, where: Tensor) -> Tensor:

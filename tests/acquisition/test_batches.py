@@ -115,11 +115,17 @@ def test_typiclust_goes_around_again_when_clusters_run_out(monkeypatch):
     assert typiclust(points[:5], points[5:], n=5, random_state=0).tolist() == [3, 1, 4, 0, 2]
 
 
-@pytest.mark.parametrize("name", ["MOST_EXACT", "MOST_MEMBERS"])
-def test_clusters_of_many_points_are_found_in_parts(monkeypatch, name):
+@pytest.mark.parametrize("names", [["MOST_EXACT", "BATCH"], ["MOST_MEMBERS"]])
+def test_clusters_of_many_points_are_found_in_parts(monkeypatch, names):
     points, cluster = blobs([30, 20, 10])
-    monkeypatch.setattr(_clusters, name, 2)
+    for name in names:
+        monkeypatch.setattr(_clusters, name, 2 if name != "BATCH" else 40)
     assert cluster[typiclust(points, points[:0], n=3, random_state=0)].tolist() == [0, 1, 2]
+
+
+def test_no_cluster_of_few_points_is_empty():
+    points = np.random.default_rng(0).normal(size=(200, 5))
+    assert len(np.unique(partition(points, 150, random_state=0))) == 150
 
 
 def test_medoids_are_the_members_nearest_to_the_mean():

@@ -156,9 +156,10 @@ def test_the_clusterer_answers_for_ninety_first_questions_and_k_means_for_more(n
         np.testing.assert_array_equal(cluster.points, described[cluster.rows])
 
 
+@pytest.mark.parametrize("later", [True, False])
 @pytest.mark.parametrize("n_questions", [3, 30])
-def test_many_known_labels_do_not_make_more_clusters_than_can_be_found(monkeypatch, n_questions):
-    monkeypatch.setattr(_propagation, "MOST_CLUSTERS", 20)
+def test_many_known_labels_do_not_make_more_clusters_than_can_be_found(monkeypatch, n_questions, later):
+    monkeypatch.setattr(_propagation, "MOST_PARTS", 20)
     seen = []
 
     def spy(points, n_clusters, seed):
@@ -166,8 +167,9 @@ def test_many_known_labels_do_not_make_more_clusters_than_can_be_found(monkeypat
         return partition(points, n_clusters, seed)
 
     monkeypatch.setattr(_propagation, "partition", spy)
-    points = np.random.default_rng(0).normal(size=(2000, 2))
-    round_ = Round(points, lambda: None, None, (1.0, 0.0), lambda cluster, index: None, 0)
+    points, opinion = np.random.default_rng(0).normal(size=(2000, 2)), np.full((2000, 2), 0.5)
+    previous = Spread(np.arange(2), np.zeros(2000, dtype=int), np.zeros(2000), opinion, opinion) if later else None
+    round_ = Round(points, lambda: None, previous, (1.0, 0.0), lambda cluster, index: None, 0)
     chosen = round_.candidates(Known(dict.fromkeys(range(100), ("cat", 1.0))), Plan(n_questions, 0), None)
     assert (seen, len(chosen)) == ([max(20, n_questions)], n_questions)
 

@@ -11,6 +11,7 @@ from sklvae import ClusterLabelVAEClassifier, load
 from sklvae.acquisition import partition
 from sklvae.estimators import _labeling_run, _propagation
 from sklvae.graph import knn_graph
+from sklvae.labeling import SKIP
 from sklvae.training import column_noise, small_moves
 
 
@@ -157,8 +158,9 @@ def test_later_rounds_cluster_what_views_and_inputs_show(quick_images, quick, bl
     X, y = blobs
     table = quick(n_rounds=2).fit(X, oracle=truth(y))
     assert seen[2:] == [(len(X), table.n_latent)]
-    quick_images(budget=91, n_rounds=1)
+    many = quick_images(budget=150, n_rounds=1)
     assert seen[3:] == [(len(fit.labels_), n_inputs + n_directions)]  # so many first questions are chosen likewise
+    assert many.n_queries_ == 150
 
 
 def test_labels_are_what_is_known_and_else_what_the_classifier_says(quick_images, images):
@@ -194,7 +196,7 @@ def test_predictions_are_of_the_mean_over_small_moves(quick_images, images, tmp_
         np.testing.assert_allclose(same.predict_proba(X), by_hand(same, moves), rtol=1e-4)
 
 
-def test_the_only_round_of_a_fit_is_its_last(quick_images, images, quick, monkeypatch):
+def test_the_only_round_of_a_fit_is_its_last(quick_images, images, quick, truth, monkeypatch):
     """It trains for as long as a last round, and its opinions are what `predict` says."""
     X, y = images
     phases, steps = [], _labeling_run.LabelingRun._steps
@@ -204,8 +206,19 @@ def test_the_only_round_of_a_fit_is_its_last(quick_images, images, quick, monkey
         return steps(run, phase)
 
     monkeypatch.setattr(_labeling_run.LabelingRun, "_steps", spy)
-    quick(max_epochs=1).fit(X, y)
-    assert phases == ["pretrain", "last"]
+    some, all_skipped = np.where(np.arange(len(X)) < 100, y, -1), lambda queries: [SKIP] * len(queries)
+    for parameters, labels, oracle, trained in (
+        ({}, y, None, ["last"]),
+        ({}, some, None, ["round", "last"]),
+        ({}, None, truth(y), ["round", "last"]),
+        ({"n_rounds": 1}, None, truth(y), ["last"]),
+        ({"budget": 6}, None, truth(y), ["last"]),
+        ({"budget": 500, "n_rounds": 5}, some, all_skipped, ["last"]),
+        ({"budget": 60, "n_rounds": 3}, some, truth(y), ["round", "round", "last"]),
+    ):
+        phases.clear()
+        quick(max_epochs=1, **parameters).fit(X, labels, oracle=oracle)
+        assert phases == ["pretrain", *trained]
 
     class Stops(Callback):
         epochs = 0
