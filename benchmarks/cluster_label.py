@@ -208,9 +208,11 @@ def table():
         rounds = [100 * np.array(record["by_round"]) for record in records if record["configuration"] == name]
         if rounds and len({len(accuracy) for accuracy in rounds}) == 1:
             print(f"| {name} | {' | '.join(f'{accuracy:.1f}' for accuracy in np.mean(rounds, axis=0))} |")
-    print("\ntest accuracy % with small moves when predicting, and of the same fits without")
+    moved = [record for record in records if record.get("still_accuracy")]
+    if moved:
+        print("\ntest accuracy % with small moves when predicting, and of the same fits without")
     for name in CONFIGURATIONS:
-        rows = [record for record in records if record["configuration"] == name and record.get("still_accuracy")]
+        rows = [record for record in moved if record["configuration"] == name]
         if rows:
             cells = [mean_and_spread([100 * row[k] for row in rows]) for k in ("test_accuracy", "still_accuracy")]
             print(f"| {name} | {len(rows)} | {' | '.join(cells)} |")

@@ -4,10 +4,11 @@
     python benchmarks/label_efficiency.py --table --plot
 
 Each fit runs in a process of its own and adds a line to benchmarks/results/label_efficiency.csv as it ends; one that is
-there already is not repeated. Ours are the records of `cluster_label.py`. Seconds are of fit and prediction (ours: of
-the fit), the compilation that UMAP does in its first call included. The other methods are those of `peers.py`, which
-need the dependency group `peers` (``pip install --group peers``). Our defaults were chosen on digits and on validation
-images of MNIST and Fashion-MNIST; the others have their own, or what `peers.py` says. The test images choose nothing.
+there already is not repeated. Ours are the records of `cluster_label.py`, and kept there. Seconds are of fit and
+prediction (ours: of the fit), the compilation that UMAP does in its first call included. The other methods are those of
+`peers.py`, which need the dependency group `peers` (``pip install --group peers``). Our defaults were chosen on digits
+and on validation images of MNIST and Fashion-MNIST; the others have their own, or what `peers.py` says. The test images
+choose nothing.
 """
 
 import argparse
@@ -30,15 +31,6 @@ OURS = "sklvae"
 ALL = [OURS, *METHODS]
 
 
-def measured(data, budget, method, seed):
-    """Accuracy, seconds and peak of memory of one fit."""
-    if method == OURS:
-        record = cluster_label.fill(configuration(data, budget), seed)
-        return record["test_accuracy"], record["seconds"], record["peak_gib"]
-    (accuracy, seconds), peak = records.alone(fitted, data, budget, method, seed)
-    return accuracy, seconds, peak
-
-
 def configuration(data, budget):
     """The name of ours in `cluster_label.py`."""
     return f"{data}-images-{budget}"
@@ -52,13 +44,25 @@ def fitted(data, budget, method, seed):
     return accuracy, time.perf_counter() - start
 
 
+def ours():
+    """The records of `cluster_label.py`, as lines of the file."""
+    found = {(record["configuration"], record["seed"]): record for record in records.read(cluster_label.RESULTS)}
+    return [
+        dict(zip(COLUMNS, (data, budget, OURS, seed, r["test_accuracy"], r["seconds"], r["peak_gib"]), strict=True))
+        for data, budgets in BUDGETS.items()
+        for budget in budgets
+        for (name, seed), r in found.items()
+        if name == configuration(data, budget)
+    ]
+
+
 def read():
-    """The lines of the file, with numbers where there are numbers."""
+    """Our records and the lines of the file, with numbers where there are numbers."""
     if not RESULTS.exists():
-        return []
+        return ours()
     with RESULTS.open(newline="") as file:
         kinds = [str, int, str, int, float, float, float]
-        return [
+        return ours() + [
             {name: kind(row[name]) for name, kind in zip(COLUMNS, kinds, strict=True)} for row in csv.DictReader(file)
         ]
 
@@ -78,9 +82,12 @@ def run(data, budgets, methods, seeds):
     done = {tuple(row[name] for name in COLUMNS[:4]) for row in read()}
     for seed, name, method in product(range(seeds), data, methods):
         for budget in budgets or BUDGETS[name]:
+            if method == OURS:
+                cluster_label.fill(configuration(name, budget), seed)
+                continue
             if (name, budget, method, seed) in done:
                 continue
-            accuracy, seconds, peak = measured(name, budget, method, seed)
+            (accuracy, seconds), peak = records.alone(fitted, name, budget, method, seed)
             figures = (f"{accuracy:.4f}", f"{seconds:.1f}", f"{peak:.2f}")
             row = dict(zip(COLUMNS, (name, budget, method, seed, *figures), strict=True))
             keep(row)
