@@ -34,11 +34,11 @@ __all__ = ["ClusterLabelVAEClassifier"]
 class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     """Labels a data set from a few answers about clusters of a beta-VAE's latent space.
 
-    A VAE is trained on all rows. In each round its latent space is clustered, the oracle is asked what the
-    clusters are, the answers are spread with a confidence w, and training goes on with ``L_VAE - gamma w ln
-    p(y|z)``. The cluster of an INVALID answer is split and its parts are asked about.
+    A VAE is trained on all rows. In each round its latent space is clustered (of images in views what these share,
+    later beside the inputs), the oracle is asked what the clusters are, the answers are spread with a confidence w, and
+    training goes on with ``L_VAE - gamma w ln p(y|z)``. The parts of an INVALID cluster are asked about.
 
-    The paper's own configuration is ``propagation="cluster", confidence="posterior", encoder="conv"`` on images, with
+    Of the paper: ``propagation="cluster", confidence="posterior", encoder="conv", hidden_units=(256,)`` on images, with
     `n_clusters` from 10 to 30 (30 does better, see docs/results.md).
 
     Parameters
@@ -66,7 +66,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     n_rounds : int, default=5
         Rounds of asking, spreading and training. Rounds that the budget does not cover are left out.
     budget : int, default=150
-        Questions in all. Splits take theirs from the later rounds.
+        Questions in all, at least `n_clusters`. Splits take theirs from the later rounds.
     max_depth : int, default=2
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
@@ -74,9 +74,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         typical row of each cluster is asked about; with known labels, of those without an answer where doubt is most.
         Labels spread over neighbors among inputs and latents; in a table, a forest has a say as far as it foretells.
     augment : callable, "auto" or None, default="auto"
-        A function makes views of a batch of images, (B, C, H, W) -> (B, C, H, W), to which labels and the network's
-        own sure guesses are taught. "auto" moves, turns, scales and shears images as in `M2Classifier`; small moves are
-        seen in predictions, too; columns of a table get noise of 0.3 SD. None: neither. For ``propagation="graph"``.
+        A function makes views of a batch, (B, C, H, W) or (B, n_features), to which labels and the network's own sure
+        guesses are taught. "auto" moves, turns, scales and shears images as in `M2Classifier`, and predicts from small
+        moves, too; columns of a table get noise of 0.3 SD. None: neither. For ``propagation="graph"``.
     attraction : float, default=100.0
         Weight of the term that makes views of neighbors alike before the first question, per sample; where there are
         views.
