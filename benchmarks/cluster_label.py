@@ -8,11 +8,13 @@ benchmarks/results/cluster_label.jsonl as it ends; a fit that is there already i
 there. The oracle is a `SimulatedOracle` on the true training labels. A row of X (what the default asks about) gets its
 own label; for a decoded center (what the paper asks about) the five nearest training images vote, and less than half of
 the votes is answered INVALID. In `...-erring` one answer in twenty, at random, is another class. `...-no-contrast` and
-`...-no-views` leave a part out.
+the like leave a part out, see `PARTS`.
 """
 
 import argparse
 import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,7 +25,9 @@ from sklearn.model_selection import train_test_split
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
+from sklvae.estimators import _labeling_run, _propagation
 from sklvae.labeling import SimulatedOracle
+from sklvae.objectives import _cluster_label
 
 RESULTS = Path(__file__).parent / "results" / "cluster_label.jsonl"
 
@@ -79,8 +83,6 @@ CONFIGURATIONS = {
     "mnist-images-50": (mnist, {"budget": 50}),
     "mnist-images-150": (mnist, {}),
     "mnist-images-150-erring": (mnist, {}),
-    "mnist-images-50-no-contrast": (mnist, {"budget": 50, "attraction": 0.0}),
-    "mnist-images-50-no-views": (mnist, {"budget": 50, "augment": None, "gamma": 2000.0}),
     "fashion-images-50": (fashion, {"budget": 50}),
     "fashion-images-150": (fashion, {}),
     "fashion-images-1000": (fashion, {"budget": 1000}),
@@ -89,6 +91,27 @@ CONFIGURATIONS = {
     "digits-default": (digits, {"budget": 50}),
     "digits-paper": (digits, {**PAPER, "encoder": "auto", "n_clusters": 10, "budget": 50}),
 }
+
+PARTS = {
+    "contrast": ({"attraction": 0.0}, nullcontext),
+    "views": ({"augment": None, "gamma": 2000.0}, nullcontext),
+    "following": ({}, partial(patch.object, _labeling_run, "drawn_together", lambda graph, point, seed: point)),
+    "merging": ({}, partial(patch.object, _propagation.Round, "_merge", None)),
+    "doubt": ({}, partial(patch.object, _propagation, "margin", lambda probability: np.zeros(len(probability)))),
+    "pool": ({}, partial(patch.object, _propagation, "fit_log_pool", lambda foretold, unjudged: unjudged)),
+    "guesses": ({}, partial(patch.object, _cluster_label, "SURE", 2.0)),
+}
+"""Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors; views; points
+that follow the graph to cluster first, in place of directions; small clusters merged on the graph; later questions
+where there is most doubt, in place of the largest clusters without an answer; graph and classifier weighed by how well
+they foretold answers; the network's own sure guesses taught to views."""
+
+LEFT_OUT = {
+    f"{name}-no-{part}": (name, part)
+    for name in ("digits-images-10", "digits-images-50", "mnist-images-10", "mnist-images-50", "fashion-images-50")
+    for part in PARTS
+}
+ALL = [*CONFIGURATIONS, *LEFT_OUT]
 
 
 class Erring:
@@ -118,7 +141,10 @@ def fill(name, seed):
 
 def run(name, seed):
     """Fit one configuration with one seed and measure it after every round."""
-    load, parameters = CONFIGURATIONS[name]
+    whole, part = LEFT_OUT.get(name, (name, None))
+    less, without = PARTS[part] if part else ({}, nullcontext)
+    load, parameters = CONFIGURATIONS[whole]
+    parameters = {**parameters, **less}
     X, y, X_test, y_test = load(seed)
     expert = SimulatedOracle(X, y, n_neighbors=5 if parameters.get("propagation") == "cluster" else 1)
     if name.endswith("-erring"):
@@ -138,7 +164,8 @@ def run(name, seed):
         return expert(queries)
 
     start = time.perf_counter()
-    classifier.fit(X, oracle=oracle)
+    with without():
+        classifier.fit(X, oracle=oracle)
     seconds = time.perf_counter() - start - measuring
     measure()
     sure, surest = classifier.label_confidence_ >= 0.95, classifier.label_confidence_ >= 0.99
@@ -188,7 +215,7 @@ def table():
         "| confidence >= 0.99: rows %, right % | calibration error | seconds |"
     )
     print("|---" * 9 + "|")
-    for name in CONFIGURATIONS:
+    for name in ALL:
         rows = [record for record in records if record["configuration"] == name]
         if not rows:
             continue
@@ -204,14 +231,14 @@ def table():
         ]
         print(f"| {name} | {len(rows)} | {asked} | {' | '.join(cells)} |")
     print("\ntest accuracy % after each round")
-    for name in CONFIGURATIONS:
+    for name in ALL:
         rounds = [100 * np.array(record["by_round"]) for record in records if record["configuration"] == name]
         if rounds and len({len(accuracy) for accuracy in rounds}) == 1:
             print(f"| {name} | {' | '.join(f'{accuracy:.1f}' for accuracy in np.mean(rounds, axis=0))} |")
     moved = [record for record in records if record.get("still_accuracy")]
     if moved:
         print("\ntest accuracy % with small moves when predicting, and of the same fits without")
-    for name in CONFIGURATIONS:
+    for name in ALL:
         rows = [record for record in moved if record["configuration"] == name]
         if rows:
             cells = [mean_and_spread([100 * row[k] for row in rows]) for k in ("test_accuracy", "still_accuracy")]
@@ -226,7 +253,7 @@ def mean(rows, figure, times=1):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("configurations", nargs="*", choices=[[], *CONFIGURATIONS])
+    parser.add_argument("configurations", nargs="*", choices=[[], *ALL])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
