@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
-from sklvae.estimators import _labeling_run, _propagation
+from sklvae.estimators import _propagation
 from sklvae.labeling import SimulatedOracle
 from sklvae.objectives import _cluster_label
 
@@ -95,16 +95,13 @@ CONFIGURATIONS = {
 PARTS = {
     "contrast": ({"attraction": 0.0}, nullcontext),
     "views": ({"augment": None, "gamma": 2000.0}, nullcontext),
-    "following": ({}, partial(patch.object, _labeling_run, "drawn_together", lambda graph, point, seed: point)),
-    "merging": ({}, partial(patch.object, _propagation.Round, "_merge", None)),
     "doubt": ({}, partial(patch.object, _propagation, "margin", lambda probability: np.zeros(len(probability)))),
     "pool": ({}, partial(patch.object, _propagation, "fit_log_pool", lambda foretold, unjudged: unjudged)),
     "guesses": ({}, partial(patch.object, _cluster_label, "SURE", 2.0)),
 }
-"""Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors; views; points
-that follow the graph to cluster first, in place of directions; small clusters merged on the graph; later questions
-where there is most doubt, in place of the largest clusters without an answer; graph and classifier weighed by how well
-they foretold answers; the network's own sure guesses taught to views."""
+"""Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors; views; later
+questions where there is most doubt, in place of the largest clusters without an answer; graph and classifier weighed by
+how well they foretold answers; the network's own sure guesses taught to views."""
 
 LEFT_OUT = {
     f"{name}-no-{part}": (name, part)

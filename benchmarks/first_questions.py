@@ -1,6 +1,6 @@
-"""What the first questions about images are worth: right labels when they are spread, with and without a part.
+"""What the first questions about images are worth, by the clusters they are about: right labels when they are spread.
 
-    python benchmarks/first_questions.py mnist fashion [--seeds 3] [--table]
+    python benchmarks/first_questions.py digits mnist fashion [--seeds 3] [--table]
 
 A VAE with views of neighbors is trained as `ClusterLabelVAEClassifier` trains it before its first question; then the
 typical rows of 10, 25 and 75 clusters (the first questions of a budget of 10, 50 and 150) get their true label, and the
@@ -9,9 +9,6 @@ labels. Adds a line of JSON to benchmarks/results/first_questions.jsonl for each
 """
 
 import argparse
-from contextlib import nullcontext
-from dataclasses import replace
-from functools import cache
 from itertools import product
 from pathlib import Path
 from unittest.mock import patch
@@ -21,17 +18,43 @@ import numpy as np
 from records import alone, keep, mean_and_spread, read
 
 from sklvae import ClusterLabelVAEClassifier
+from sklvae.acquisition import partition
 from sklvae.estimators import _propagation
+from sklvae.estimators._input import input_points, side_by_side
+from sklvae.estimators._slots import drawn_together
 from sklvae.graph import spread_labels
-from sklvae.labeling import SimulatedOracle
+from sklvae.labeling import SimulatedOracle, find_clusters
 
 RESULTS = Path(__file__).parent / "results" / "first_questions.jsonl"
 LOADERS = {"mnist": cluster_label.mnist, "fashion": cluster_label.fashion, "digits": cluster_label.digit_images}
 QUESTIONS = [10, 25, 75]
-POINTS = ["following", "directions"]
-"""What is clustered: points that follow the graph, or directions."""
-MERGED = {"merged": True, "not merged": False}
-"""Whether there are more clusters first, and small ones are merged on the graph."""
+WAYS = {
+    "k-means of directions": lambda at, n, seed: partition(at["directions"], n, seed, n_init=_propagation.N_STARTS),
+    "one start of it": lambda at, n, seed: partition(at["directions"], n, seed),
+    "k-means of directions beside inputs": lambda at, n, seed: partition(
+        at["beside inputs"], n, seed, n_init=_propagation.N_STARTS
+    ),
+    "mixture of directions": lambda at, n, seed: mixture(at["directions"], n, seed),
+    "mixture of points that follow the graph": lambda at, n, seed: mixture(at["following"], n, seed),
+}
+"""The cluster of each row; the first is ours. A row near the mean of the directions is typical for the last, too."""
+
+
+def mixture(points, n_clusters, seed):
+    """The component of each row, of a mixture of Gaussians with full covariances."""
+    cluster = np.empty(len(points), dtype=int)
+    for k, found in enumerate(find_clusters(points, np.arange(len(points)), "gmm", n_clusters, seed=seed)):
+        cluster[found.rows] = k
+    return cluster
+
+
+def typical(points, cluster):
+    """Of each cluster the row nearest to its mean."""
+    rows = []
+    for k in np.unique(cluster):
+        members = np.flatnonzero(cluster == k)
+        rows.append(members[np.linalg.norm(points[members] - points[members].mean(axis=0), axis=1).argmin()])
+    return np.array(rows)
 
 
 class Ready(Exception):
@@ -56,38 +79,37 @@ def first_round(X, y, seed):
 
 
 def run(data, seed):
-    """Accuracy of spread labels, and classes that were met, by variant and number of questions."""
+    """Accuracy of spread labels, and classes that were met, by clusters and number of questions."""
     X, y, *_ = LOADERS[data](seed)
     round_, classifier = first_round(X, y, seed)
-    round_ = replace(round_, graph=cache(round_.graph))
-    places = [round_.points, round_.directions]
+    graph, directions = round_.graph(), round_.points
+    inputs = input_points(X.reshape(len(X), -1), classifier._event)
+    following = drawn_together(graph, directions, round_.seed)
+    at = {"directions": directions, "beside inputs": side_by_side(inputs, directions), "following": following}
     record = {"data": data, "seed": seed}
-    for (name, points), merged, n in product(zip(POINTS, places, strict=True), MERGED, QUESTIONS):
-        with nullcontext() if MERGED[merged] else patch.object(_propagation.Round, "_merge", None):
-            clusters = replace(round_, points=points).clusters(np.arange(len(X)), n, classifier)
-        known = _propagation.Known({})
-        rows = [_propagation._typical_row(cluster, known) for cluster in clusters]
+    for (way, clusters), n in product(WAYS.items(), QUESTIONS):
+        rows = typical(at["beside inputs" if "beside" in way else "directions"], clusters(at, n, round_.seed))
         seeds = np.zeros((len(X), int(y.max()) + 1))
         seeds[rows, y[rows]] = 1
-        right = spread_labels(round_.graph(), seeds).argmax(axis=1) == y
-        record[f"{name}, {merged}, {n}"] = {"accuracy": float(right.mean()), "classes": len(np.unique(y[rows]))}
+        right = spread_labels(graph, seeds).argmax(axis=1) == y
+        record[f"{way}, {n}"] = {"accuracy": float(right.mean()), "classes": len(np.unique(y[rows]))}
     return record
 
 
 def table():
     """Print mean (SD) over seeds, and the fewest classes that were met."""
     records = read(RESULTS)
-    print("| data | seeds | points | " + " | ".join(f"{n}: labels %, classes" for n in QUESTIONS) + " |")
+    print("| data | seeds | clusters | " + " | ".join(f"{n}: labels %, classes" for n in QUESTIONS) + " |")
     print("|---" * (3 + len(QUESTIONS)) + "|")
-    for data, name, merged in product(LOADERS, POINTS, MERGED):
+    for data, way in product(LOADERS, WAYS):
         rows = [record for record in records if record["data"] == data]
         cells = []
         for n in QUESTIONS if rows else ():
-            figures = [row[f"{name}, {merged}, {n}"] for row in rows]
+            figures = [row[f"{way}, {n}"] for row in rows]
             right = mean_and_spread([100 * figure["accuracy"] for figure in figures])
             cells.append(f"{right}, {min(figure['classes'] for figure in figures)}")
         if cells:
-            print(f"| {data} | {len(rows)} | {name}, {merged} | {' | '.join(cells)} |")
+            print(f"| {data} | {len(rows)} | {way} | {' | '.join(cells)} |")
 
 
 def main():

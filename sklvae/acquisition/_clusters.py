@@ -154,7 +154,7 @@ def medoids(embedding: NDArray[Any], *, n: int, random_state: Any = None) -> NDA
     return np.concatenate([chosen, rest[more]])
 
 
-def partition(points: NDArray[Any], n_clusters: int, random_state: Any = None) -> NDArray[np.int64]:
+def partition(points: NDArray[Any], n_clusters: int, random_state: Any = None, *, n_init: int = 1) -> NDArray[np.int64]:
     """Cluster points by k-means.
 
     Parameters
@@ -166,6 +166,8 @@ def partition(points: NDArray[Any], n_clusters: int, random_state: Any = None) -
         found by mini-batch k-means, which may leave some empty.
     random_state : int, RandomState or None, default=None
         Decides where k-means starts.
+    n_init : int, default=1
+        Starts of k-means, of which the best is taken; mini-batch k-means starts once.
 
     Returns
     -------
@@ -183,7 +185,7 @@ def partition(points: NDArray[Any], n_clusters: int, random_state: Any = None) -
     n_clusters = min(n_clusters, len(points))
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     if n_clusters <= MOST_EXACT or len(points) <= BATCH:
-        estimator = KMeans(n_clusters, n_init=1, random_state=seed)
+        estimator = KMeans(n_clusters, n_init=n_init, random_state=seed)
     else:
         estimator = MiniBatchKMeans(n_clusters, n_init=1, batch_size=BATCH, compute_labels=False, random_state=seed)
     with warnings.catch_warnings():

@@ -48,7 +48,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         about half of `budget` where that is more, and later ones share the rest.
     clusterer : {"gmm", "kmeans"} or estimator, default="gmm"
         A full-covariance Gaussian mixture, k-means, or a scikit-learn mixture or centroid clusterer; its size and seed
-        are set here. Of a graph, it makes splits alone where labels are known or more than 90 questions come first.
+        are set here. For ``propagation="cluster"``; a graph takes k-means.
     distance : {"euclidean", "mahalanobis"}, default="euclidean"
         From a cluster's center, in the latent space; Mahalanobis by the cluster's own covariance. For
         ``propagation="cluster"``.

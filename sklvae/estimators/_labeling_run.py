@@ -46,7 +46,6 @@ from ._input import feature_moments, input_points, inputs_graph, side_by_side
 from ._opinions import classify_latent, classify_moved, encode, point
 from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
 from ._run import Run
-from ._slots import drawn_together
 
 if TYPE_CHECKING:
     from ._cluster_label import ClusterLabelVAEClassifier
@@ -154,7 +153,7 @@ class LabelingRun(Run):
             if self.asks and plan is None and number > 0:
                 break
             before = len(settings.answers_)
-            round_ = self._round(number, z, plan)
+            round_ = self._round(number, z)
             spread = yield from PROPAGATIONS[settings.propagation](round_, self.known, plan, settings)
             self.spread, self.number = spread, number + 1
             if not len(spread.classes):
@@ -178,17 +177,21 @@ class LabelingRun(Run):
                 f"{self.spread.classes.tolist()}. The answers are kept in answers_."
             )
 
-    def _round(self, number: int, z: NDArray[Any], plan: Plan | None) -> Round:
-        """What a round works on; where there are views, a few first questions are of points that follow the graph."""
+    def _round(self, number: int, z: NDArray[Any]) -> Round:
+        """What a round works on."""
         previous = self.spread if self.model is not None else None
+        points, clusterer = z, self.estimator.clusterer
+        if self.estimator.propagation == "graph":
+            points, clusterer = self._places(z, first=previous is None), "kmeans"
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
         table = self.rows if len(self.event) == 1 else None
-        round_ = Round(z, graph, previous, self.unjudged, self._query_maker(number, z), seed, table=table)
-        if self.directions is None or plan is None:
-            return round_
-        if plan.is_first_look(self.known):
-            return replace(round_, points=drawn_together(graph(), self.directions, seed), directions=self.directions)
-        return replace(round_, embedding=side_by_side(input_points(self.rows, self.event), self.directions))
+        return Round(points, clusterer, graph, previous, self.unjudged, self._query_maker(number, z), seed, table)
+
+    def _places(self, z: NDArray[Any], *, first: bool) -> NDArray[Any]:
+        """Among which points questions are found: where there are views what these share, then also the inputs."""
+        if self.directions is None:
+            return z
+        return self.directions if first else side_by_side(input_points(self.rows, self.event), self.directions)
 
     def _plan(self, number: int) -> Plan | None:
         """Share what is left of the budget: clusters of this round first, then splits, then later rounds.
@@ -248,7 +251,7 @@ class LabelingRun(Run):
         graph = self.inputs_graph()
         if self.directions is not None:
             graph = graph + self.directions_graph()
-            graph.sort_indices()  # points follow its edges in their order: a run that is taken up has the same one
+            graph.sort_indices()  # sums over edges are taken in their order: a run that is taken up has the same one
             if self.model is None:  # the latents say less than the directions until labels have shaped them
                 return graph
         return with_latents(graph, z)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.base import BaseEstimator
 
 from .._labels import UNLABELED, plain_classes
 from ..acquisition import margin, partition
-from ..graph import between_clusters, merge_clusters, spread_labels
+from ..graph import spread_labels
 from ..labeling import (
     Answer,
     Cluster,
@@ -43,8 +44,8 @@ CLUSTERS_PER_LABEL, MOST_PARTS = 4, 5000
 """Clusters among which later rounds choose, for each label and question; and how many any round chooses among at most,
 unless it asks more questions."""
 
-FEW = 90
-"""So many first questions are about clusters of `clusterer`; for more, k-means is as good, and takes seconds."""
+N_STARTS = 4
+"""Starts of k-means, where it is exact: which of ten classes are met by the first questions hangs on the start."""
 
 
 @dataclass
@@ -103,10 +104,6 @@ class Plan:
     n_questions: int
     spare: int
 
-    def is_first_look(self, known: Known) -> bool:
-        """Whether a few questions are to find out what there is, of which nothing is known yet."""
-        return not known.labels and self.n_questions <= FEW
-
 
 @dataclass
 class Spread:
@@ -150,7 +147,9 @@ class Round:
     Attributes
     ----------
     points : ndarray of shape (n_samples, d)
-        What is clustered: posterior means, or points that follow the graph.
+        Where the rows lie: what is clustered.
+    clusterer : {"gmm", "kmeans"} or estimator
+        Finds clusters, and parts of an invalid one.
     graph : callable
         Gives the neighbor graph, when a propagation needs it.
     previous : Spread or None
@@ -161,54 +160,37 @@ class Round:
         ``make_query(cluster, index)`` makes the question about a row, or about the decoded center if None.
     seed : int
         Seed of the clusterer.
-    directions : ndarray of shape (n_samples, p), default=None
-        Where points follow the graph: they tell which rows are together, but not which of them are typical. Small
-        clusters are merged on the graph then, and described by the directions.
-    embedding : ndarray of shape (n_samples, q), default=None
-        Other points, among which clusters without an answer are found. Splits are found among `points`.
     table : ndarray of shape (n_samples, n_features), default=None
         The rows of a table, of which a random forest has an opinion; None for images.
     """
 
     points: NDArray[Any]
+    clusterer: str | BaseEstimator
     graph: Callable[[], csr_array]
     previous: Spread | None
     unjudged: tuple[float, float]
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
-    directions: NDArray[Any] | None = None
-    embedding: NDArray[Any] | None = None
     table: NDArray[Any] | None = None
 
-    def clusters(self, rows: NDArray[np.int64], n_clusters: int, settings: Any, level: int = 0) -> list[Cluster]:
-        """Cluster some rows in the latent space."""
-        more: dict[str, Any] = {}
-        if self.directions is not None:
-            more = {"places": self.directions[rows], "merge": None if level else self._merge}
-        return find_clusters(
-            self.points[rows], rows, settings.clusterer, n_clusters, seed=self.seed, level=level, **more
-        )
+    def clusters(self, rows: NDArray[np.int64], n_clusters: int, level: int = 0) -> list[Cluster]:
+        """Cluster some rows."""
+        return find_clusters(self.points[rows], rows, self.clusterer, n_clusters, seed=self.seed, level=level)
 
-    def candidates(self, known: Known, plan: Plan, settings: Any) -> list[Cluster]:
-        """Clusters of all rows; once labels are known, of those without any the largest, and later the most doubtful.
+    def candidates(self, known: Known, plan: Plan) -> list[Cluster]:
+        """Of clusters of all rows, the largest without a label, and later the most doubtful.
 
         There are as many as labels known and asked for, and later four times as many, 5000 at most: first no part of
         the data is to be left out, then questions go where classes touch. Where all have labels, those with the fewest.
         """
-        if plan.is_first_look(known):
-            return self.clusters(np.arange(len(self.points)), plan.n_questions, settings)
-        points = self.points if self.embedding is None else self.embedding
         answered = np.array(sorted(known.rows), dtype=np.int64)
-        n_all, doubt = len(answered) + plan.n_questions, np.ones(len(points))
+        n_all, doubt = len(answered) + plan.n_questions, np.ones(len(self.points))
         if self.previous is not None:
             n_all = CLUSTERS_PER_LABEL * n_all
             doubt = 1 + margin(self.previous.pool(known.foretold, self.unjudged))
         n_all = max(min(n_all, MOST_PARTS), plan.n_questions)
-        return doubtful_clusters(points, partition(points, n_all, self.seed), answered, doubt, plan.n_questions)
-
-    def _merge(self, assignment: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
-        weight = between_clusters(self.graph(), assignment)
-        return merge_clusters(weight, np.bincount(assignment), np.arange(len(weight)), n_clusters)
+        cluster = partition(self.points, n_all, self.seed, n_init=N_STARTS)
+        return doubtful_clusters(self.points, cluster, answered, doubt, plan.n_questions)
 
     def ask(
         self, clusters: list[Cluster], index_of: Callable[[Cluster], int | None], plan: Plan, settings: Any
@@ -216,7 +198,7 @@ class Round:
         """Ask about clusters, splitting the invalid ones."""
 
         def split(cluster: Cluster, k: int) -> list[Cluster]:
-            return self.clusters(cluster.rows, k, settings, cluster.level + 1)
+            return self.clusters(cluster.rows, k, cluster.level + 1)
 
         def query_for(cluster: Cluster) -> Query | None:
             index = index_of(cluster)
@@ -244,7 +226,7 @@ def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) ->
     confidence, and the lead over the runner-up, a mean over rounds, as its confidence.
     """
     n_samples = len(round_.points)
-    clusters = round_.clusters(np.arange(n_samples), plan.n_questions if plan else settings.n_clusters, settings)
+    clusters = round_.clusters(np.arange(n_samples), plan.n_questions if plan else settings.n_clusters)
     said = [(cluster, _vote(cluster, known)) for cluster in clusters]
     settled = [(c, answer) for c, answer in said if answer and (answer.confidence == 1 or plan is None)]
     if plan is not None:
@@ -279,13 +261,13 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     Neighbors are taken both among the inputs and in the latent space: the first keep what an encoder that
     trains on its own labels forgets, the second carry what it has learned.
 
-    Every round asks about the rows nearest to cluster centers: about all clusters while nothing is known, then about
-    those without an answer in which there is most doubt. Of a table, graph and a random forest are pooled, as known
-    labels judge them.
+    Every round asks about the rows nearest to the means of clusters: about all clusters while nothing is known, then
+    about those without an answer in which there is most doubt. Of a table, graph and a random forest are pooled, as
+    known labels judge them.
     """
     graph = round_.graph()
     if plan is not None:
-        clusters = round_.candidates(known, plan, settings)
+        clusters = round_.candidates(known, plan)
         asked = yield from round_.ask(clusters, partial(_typical_row, known=known), plan, settings)
         said: dict[Any, tuple[Any, float]] = {
             a.query.index: (a.label, a.confidence) for _, a in asked if a.is_label and a.query is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +21,6 @@ CLUSTERERS: dict[str, BaseEstimator] = {
     "gmm": GaussianMixture(covariance_type="full", reg_covar=1e-4),
     "kmeans": KMeans(n_init=4),
 }
-
-OVER, MOST_OVER = 3, 90
-"""Clusters for each one that is wanted, where they are merged; and how many they are at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +70,8 @@ def find_clusters(
     *,
     seed: int,
     level: int = 0,
-    merge: Callable[[NDArray[np.int64], int], NDArray[np.int64]] | None = None,
-    places: NDArray[Any] | None = None,
 ) -> list[Cluster]:
     """Cluster points; clusters that hold no point are left out.
-
-    To merge, three times as many clusters are found, at most 90: they are purer.
 
     Parameters
     ----------
@@ -96,12 +88,6 @@ def find_clusters(
         Seed of the clusterer.
     level : int, default=0
         Level the clusters get.
-    merge : callable, default=None
-        ``merge(assignment, n_clusters)`` takes the cluster of each point, 0, 1, ..., and gives the group of each
-        cluster, one of at most ``n_clusters``. None merges nothing.
-    places : ndarray of shape (n, p), default=None
-        Other coordinates of the points, which describe the clusters that were found among `points`; centers are then
-        means.
 
     Returns
     -------
@@ -123,8 +109,7 @@ def find_clusters(
     [([3, 6], [0.0, 0.5]), ([5, 8], [9.0, 8.5])]
     """
     points = points.astype(np.float64, copy=False)
-    n_fine = n_clusters if merge is None else max(n_clusters, min(OVER * n_clusters, MOST_OVER))
-    estimator = _prepared(clusterer, min(n_fine, len(points)), seed)
+    estimator = _prepared(clusterer, min(n_clusters, len(points)), seed)
     with warnings.catch_warnings():
         # More clusters than distinct points, or not converged: clusters are questions, not results.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -139,13 +124,6 @@ def find_clusters(
         posterior = estimator.predict_proba(points)[:, found]
     else:
         posterior = _responsibilities(points, centers, covariances, assignment)
-    if merge is not None and len(found) > n_clusters:
-        group = merge(assignment, n_clusters)
-        assignment, posterior = group[assignment], posterior @ np.eye(group.max() + 1)[group]
-    if merge is not None or places is not None:
-        points = points if places is None else places.astype(np.float64, copy=False)
-        centers = np.stack([points[assignment == k].mean(axis=0) for k in range(assignment.max() + 1)])
-        covariances = _covariances(points, assignment, centers)
     return [
         Cluster(
             rows=rows[assignment == k],

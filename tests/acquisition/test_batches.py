@@ -262,6 +262,18 @@ def test_batches_know_neither_order_nor_place_nor_unit(seed, unit):
             np.testing.assert_array_equal(found, expected)
 
 
+def test_more_starts_make_a_partition_no_worse_and_often_better():
+    points = np.random.default_rng(0).normal(size=(300, 3))
+
+    def scatter(seed, n_init):
+        cluster = partition(points, 12, seed, n_init=n_init)
+        return sum(((points[cluster == k] - points[cluster == k].mean(axis=0)) ** 2).sum() for k in range(12))
+
+    one, four = (np.array([scatter(seed, n_init) for seed in range(10)]) for n_init in (1, 4))
+    assert (four <= one + 1e-9).all()
+    assert np.mean(four < one) > 0.5
+
+
 @given(SEEDS, st.integers(1, 80))
 def test_of_a_partition_each_point_is_nearest_to_the_mean_of_its_own_cluster(seed, n_clusters):
     points = np.random.default_rng(seed).normal(size=(60, 2))
