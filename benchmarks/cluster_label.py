@@ -212,7 +212,7 @@ def table():
         "| confidence >= 0.99: rows %, right % | calibration error | seconds |"
     )
     print("|---" * 9 + "|")
-    for name in ALL:
+    for name in CONFIGURATIONS:
         rows = [record for record in records if record["configuration"] == name]
         if not rows:
             continue
@@ -228,18 +228,38 @@ def table():
         ]
         print(f"| {name} | {len(rows)} | {asked} | {' | '.join(cells)} |")
     print("\ntest accuracy % after each round")
-    for name in ALL:
+    for name in CONFIGURATIONS:
         rounds = [100 * np.array(record["by_round"]) for record in records if record["configuration"] == name]
         if rounds and len({len(accuracy) for accuracy in rounds}) == 1:
             print(f"| {name} | {' | '.join(f'{accuracy:.1f}' for accuracy in np.mean(rounds, axis=0))} |")
     moved = [record for record in records if record.get("still_accuracy")]
     if moved:
         print("\ntest accuracy % with small moves when predicting, and of the same fits without")
-    for name in ALL:
+    for name in CONFIGURATIONS:
         rows = [record for record in moved if record["configuration"] == name]
         if rows:
             cells = [mean_and_spread([100 * row[k] for row in rows]) for k in ("test_accuracy", "still_accuracy")]
             print(f"| {name} | {len(rows)} | {' | '.join(cells)} |")
+    parts_table(records)
+
+
+def parts_table(records):
+    """What each part is worth: ours with and without it at the seeds that both have, and the gain of each seed."""
+    print("\n| configuration | left out | seeds | test accuracy %: ours, without | gain | calibration error: same |")
+    print("|---" * 6 + "|")
+    for name, (whole, part) in LEFT_OUT.items():
+        ours, less = ({r["seed"]: r for r in records if r["configuration"] == which} for which in (whole, name))
+        pairs = [(ours[seed], less[seed]) for seed in less if seed in ours]
+        if not pairs:
+            continue
+        accuracy, error = (
+            np.array([[figures[key] for figures in pair] for pair in pairs])
+            for key in ("test_accuracy", "calibration_error")
+        )
+        cells = [", ".join(mean_and_spread(column) for column in 100 * accuracy.T)]
+        cells.append(mean_and_spread(100 * (accuracy[:, 0] - accuracy[:, 1]), signed=True))
+        cells.append(", ".join(f"{mean:.3f}" for mean in error.mean(axis=0)))
+        print(f"| {whole} | {part} | {len(pairs)} | {' | '.join(cells)} |")
 
 
 def mean(rows, figure, times=1):

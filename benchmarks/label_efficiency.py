@@ -25,8 +25,8 @@ from peers import METHODS
 RESULTS = Path(__file__).parent / "results" / "label_efficiency.csv"
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLUMNS = ["data", "budget", "method", "seed", "accuracy", "seconds", "peak_gib"]
-BUDGETS = {"digits": [10, 50], "mnist": [10, 50, 150], "fashion": [50, 150, 1000]}
-LOADERS = {"digits": cluster_label.digit_images, "mnist": cluster_label.mnist, "fashion": cluster_label.fashion}
+BUDGETS = {"mnist": [10, 50, 150], "fashion": [50, 150, 1000]}
+LOADERS = {"mnist": cluster_label.mnist, "fashion": cluster_label.fashion}
 OURS = "sklvae"
 ALL = [OURS, *METHODS]
 
