@@ -25,9 +25,9 @@ from sklearn.model_selection import train_test_split
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
-from sklvae.estimators import _propagation
+from sklvae.estimators import _labeling_run, _propagation
 from sklvae.labeling import SimulatedOracle
-from sklvae.objectives import _cluster_label
+from sklvae.objectives import taught_loss
 
 RESULTS = Path(__file__).parent / "results" / "cluster_label.jsonl"
 
@@ -92,16 +92,22 @@ CONFIGURATIONS = {
     "digits-paper": (digits, {**PAPER, "encoder": "auto", "n_clusters": 10, "budget": 50}),
 }
 
+
+def as_if_none_were_known(model, *, weight_labeled, **batch):
+    """`taught_loss` of spread labels alone; those of the rows that were asked about are among them."""
+    return taught_loss(model, weight_labeled=0 * weight_labeled, **batch)
+
+
 PARTS = {
     "contrast": ({"attraction": 0.0}, nullcontext),
     "views": ({"augment": None, "gamma": 2000.0}, nullcontext),
     "doubt": ({}, partial(patch.object, _propagation, "margin", lambda probability: np.zeros(len(probability)))),
     "pool": ({}, partial(patch.object, _propagation, "fit_log_pool", lambda foretold, unjudged: unjudged)),
-    "guesses": ({}, partial(patch.object, _cluster_label, "SURE", 2.0)),
+    "known": ({}, partial(patch.object, _labeling_run, "taught_loss", as_if_none_were_known)),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors; views; later
 questions where there is most doubt, in place of the largest clusters without an answer; graph and classifier weighed by
-how well they foretold answers; the network's own sure guesses taught to views."""
+how well they foretold answers; known labels beside those that are spread, in training."""
 
 LEFT_OUT = {
     f"{name}-no-{part}": (name, part)

@@ -388,7 +388,6 @@ TERMS = (
     "cross_entropy",
     "held",
     "contrast",
-    "guessed",
     "known",
     "missed",
     "adversarial",
