@@ -109,11 +109,7 @@ PARTS = {
 questions where there is most doubt, in place of the largest clusters without an answer; graph and classifier weighed by
 how well they foretold answers; known labels beside those that are spread, in training."""
 
-LEFT_OUT = {
-    f"{name}-no-{part}": (name, part)
-    for name in ("digits-images-10", "digits-images-50", "mnist-images-10", "mnist-images-50", "fashion-images-50")
-    for part in PARTS
-}
+LEFT_OUT = {f"{name}-no-{part}": (name, part) for name in CONFIGURATIONS if "-images-" in name for part in PARTS}
 ALL = [*CONFIGURATIONS, *LEFT_OUT]
 
 
@@ -150,7 +146,7 @@ def run(name, seed):
     parameters = {**parameters, **less}
     X, y, X_test, y_test = load(seed)
     expert = SimulatedOracle(X, y, n_neighbors=5 if parameters.get("propagation") == "cluster" else 1)
-    if name.endswith("-erring"):
+    if whole.endswith("-erring"):
         expert = Erring(expert, np.unique(y), seed)
     classifier = ClusterLabelVAEClassifier(random_state=seed, **parameters)
     by_round, measuring = {}, 0.0
