@@ -27,7 +27,7 @@ from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
 from sklvae.estimators import _labeling_run, _propagation
 from sklvae.labeling import SimulatedOracle
-from sklvae.objectives import taught_loss
+from sklvae.objectives import _cluster_label, taught_loss
 
 RESULTS = Path(__file__).parent / "results" / "cluster_label.jsonl"
 
@@ -104,10 +104,12 @@ PARTS = {
     "doubt": ({}, partial(patch.object, _propagation, "margin", lambda probability: np.zeros(len(probability)))),
     "pool": ({}, partial(patch.object, _propagation, "fit_log_pool", lambda foretold, unjudged: unjudged)),
     "known": ({}, partial(patch.object, _labeling_run, "taught_loss", as_if_none_were_known)),
+    "guesses": ({}, partial(patch.object, _cluster_label, "SURE", 2.0)),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors; views; later
 questions where there is most doubt, in place of the largest clusters without an answer; graph and classifier weighed by
-how well they foretold answers; known labels beside those that are spread, in training."""
+how well they foretold answers; known labels beside those that are spread, in training; the network's own sure guesses
+taught to views."""
 
 LEFT_OUT = {f"{name}-no-{part}": (name, part) for name in CONFIGURATIONS if "-images-" in name for part in PARTS}
 ALL = [*CONFIGURATIONS, *LEFT_OUT]

@@ -388,6 +388,7 @@ TERMS = (
     "cross_entropy",
     "held",
     "contrast",
+    "guessed",
     "known",
     "missed",
     "adversarial",

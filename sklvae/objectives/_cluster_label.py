@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from ..nn import ClassifiedVAE
 from ._elbo import elbo
 
 __all__ = ["cluster_label_loss", "taught_loss"]
+
+SURE = 0.95
+"""Probability from which the network's own guess about a row is taught to its views."""
 
 ONE_IN = 4
 """Of the known labels that come with a batch, one in so many is seen: they are few, and come again."""
@@ -81,9 +85,10 @@ def taught_loss(
     gamma: float,
     augment: Callable[[Tensor], Tensor],
 ) -> dict[str, Tensor]:
-    """Equation 4 at views x' of x, and of known labels, which weigh as much as all others together.
+    """Equation 4 at views x' of x: of spread labels, of the network's own guesses, and of known labels.
 
-    ``L_VAE(x') - gamma (w ln p(y|z') + mean w_l ln p(y_l|z_l'))``.
+    ``L_VAE(x') - gamma (w ln p(y|z') + v ln p(g|z') + mean w_l ln p(y_l|z_l'))``: a guess g, the most probable class
+    of x as it is, must hold for its views where it is sure (v = 1, else 0); known labels weigh as much as all others.
 
     Parameters
     ----------
@@ -113,7 +118,7 @@ def taught_loss(
 
     References
     ----------
-    Cluster-label paper, Equation 4.
+    Cluster-label paper, Equation 4. Guesses that hold for views: Sohn et al., 2020, "FixMatch", Equation 4.
 
     Examples
     --------
@@ -125,10 +130,16 @@ def taught_loss(
     >>> batch = (x, code, weight, x, code, weight)
     >>> terms = taught_loss(ClassifiedVAE(vae, 3), *batch, beta=1.0, gamma=10.0, augment=lambda x: 0.9 * x)
     >>> {name: tuple(term.shape) for name, term in terms.items()}
-    {'loss': (3,), 'reconstruction': (3,), 'kl': (3,), 'cross_entropy': (3,), 'known': (3,)}
+    {'loss': (3,), 'reconstruction': (3,), 'kl': (3,), 'cross_entropy': (3,), 'guessed': (3,), 'known': (3,)}
     """
-    terms = cluster_label_loss(model, augment(x), code, weight, beta=beta, gamma=gamma)
+    with torch.no_grad():
+        probability, guess = model.classify(model.vae.encode(x)).probs.max(dim=1)
+    bound = elbo(model.vae, augment(x))
+    terms, label = bound.loss(beta), model.classify(bound.z)
+    terms["cross_entropy"] = -weight * label.log_prob(code)
+    terms["guessed"] = -(probability >= SURE).to(weight) * label.log_prob(guess)
     some = slice(-(-len(x) // ONE_IN))
     known = model.classify(model.vae.posterior(augment(x_labeled[some])).rsample())
-    cross_entropy = (-weight_labeled[some] * known.log_prob(code_labeled[some])).mean().expand(len(x))
-    return {**terms, "loss": terms["loss"] + gamma * cross_entropy, "known": cross_entropy}
+    terms["known"] = (-weight_labeled[some] * known.log_prob(code_labeled[some])).mean().expand(len(x))
+    terms["loss"] = terms["loss"] + gamma * (terms["cross_entropy"] + terms["guessed"] + terms["known"])
+    return terms

@@ -53,11 +53,17 @@ def test_a_spread_label_costs_what_its_weight_says(model):
     torch.testing.assert_close(cost, -weight * np.log(3 / 4), **NEARLY)
 
 
-def test_what_is_taught_and_decoded_are_views(model):
-    x = logits(3.0, 0.2)
-    seen, plain = terms(model, x, augment=lambda x: -x, weight=torch.ones(2)), terms(model, -x, weight=torch.ones(2))
-    for name, cost in plain.items():
-        torch.testing.assert_close(seen[name], cost, **NEARLY)
+def test_only_a_sure_guess_is_taught_and_the_guess_is_about_the_row_as_it_is(model):
+    sure, doubtful = 20.0, 18.0  # probabilities on both sides of 0.95
+    guessed = terms(model, logits(sure, doubtful, 1 / sure), augment=lambda x: -x)["guessed"]
+    expected = -np.log(np.array([1 / 21, 1.0, 1 / 21]))  # the view says the opposite of what the row says
+    torch.testing.assert_close(guessed, torch.from_numpy(expected), **NEARLY)
+
+
+def test_nothing_is_learned_by_guessing(model):
+    x = logits(20.0).requires_grad_()
+    terms(model, x, augment=lambda x: 0 * x)["guessed"].sum().backward()
+    assert x.grad.abs().max() == 0  # the view is the same whatever the row is
 
 
 def test_known_labels_weigh_as_much_as_all_others_and_a_quarter_of_them_is_seen(model):
@@ -70,5 +76,5 @@ def test_known_labels_weigh_as_much_as_all_others_and_a_quarter_of_them_is_seen(
 def test_the_loss_is_the_sum_of_its_terms(model):
     ones = torch.ones(4, dtype=torch.float64)
     t = terms(model, logits(20.0, 3.0, 1.0, 0.5), weight=ones, weight_labeled=ones)
-    taught = t["cross_entropy"] + t["known"]
+    taught = t["cross_entropy"] + t["guessed"] + t["known"]
     torch.testing.assert_close(t["loss"] - 10 * taught, t["reconstruction"] + t["kl"])
