@@ -27,7 +27,7 @@ from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
 from sklvae.estimators import _labeling_run, _propagation
 from sklvae.labeling import SimulatedOracle
-from sklvae.objectives import _cluster_label, taught_loss
+from sklvae.objectives import taught_loss
 
 RESULTS = Path(__file__).parent / "results" / "cluster_label.jsonl"
 
@@ -104,7 +104,7 @@ PARTS = {
     "doubt": ({}, partial(patch.object, _propagation, "margin", lambda probability: np.zeros(len(probability)))),
     "pool": ({}, partial(patch.object, _propagation, "fit_log_pool", lambda foretold, unjudged: unjudged)),
     "known": ({}, partial(patch.object, _labeling_run, "taught_loss", as_if_none_were_known)),
-    "guesses": ({}, partial(patch.object, _cluster_label, "SURE", 2.0)),
+    "guesses": ({}, partial(patch.object, _labeling_run, "GUESSED_BELOW", 0.0)),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors; views; later
 questions where there is most doubt, in place of the largest clusters without an answer; graph and classifier weighed by

@@ -62,6 +62,10 @@ VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
 GAMMA, VIEW_GAMMA = 50.0, 2000.0
 """Steps where views are seen; weights of labels, the latter where views are seen."""
 
+GUESSED_BELOW = 0.005
+"""Share of rows with a known label below which the network's own guesses are taught to views: of few labels they make
+more, among many they repeat its errors."""
+
 
 class LabelingRun(Run):
     """Pretrain; then, each round: cluster, ask, spread, train on.
@@ -266,7 +270,8 @@ class LabelingRun(Run):
         objective: Any = partial(cluster_label_loss, **weights, noise=self.noise)
         rows = Rows(self.rows, self.event, **labels)
         if self.augment is not None:
-            objective = partial(taught_loss, **weights, augment=self.augment)
+            guesses = len(self.known.labels) < GUESSED_BELOW * len(self.rows)
+            objective = partial(taught_loss, **weights, augment=self.augment, guesses=guesses)
             rows = WithLabeled(self.rows, self.event, **self._known_codes(spread), **labels)
         steps = self._steps("last" if last else "round")
         try:

@@ -84,6 +84,7 @@ def taught_loss(
     beta: float,
     gamma: float,
     augment: Callable[[Tensor], Tensor],
+    guesses: bool = True,
 ) -> dict[str, Tensor]:
     """Equation 4 at views x' of x: of spread labels, of the network's own guesses, and of known labels.
 
@@ -110,6 +111,8 @@ def taught_loss(
         Weights of the KL and of the cross-entropy, per sample.
     augment : callable
         Makes the views.
+    guesses : bool, default=True
+        Whether guesses are taught; if not, v = 0.
 
     Returns
     -------
@@ -132,12 +135,15 @@ def taught_loss(
     >>> {name: tuple(term.shape) for name, term in terms.items()}
     {'loss': (3,), 'reconstruction': (3,), 'kl': (3,), 'cross_entropy': (3,), 'guessed': (3,), 'known': (3,)}
     """
-    with torch.no_grad():
-        probability, guess = model.classify(model.vae.encode(x)).probs.max(dim=1)
+    if guesses:
+        with torch.no_grad():
+            probability, guess = model.classify(model.vae.encode(x)).probs.max(dim=1)
     bound = elbo(model.vae, augment(x))
     terms, label = bound.loss(beta), model.classify(bound.z)
     terms["cross_entropy"] = -weight * label.log_prob(code)
-    terms["guessed"] = -(probability >= SURE).to(weight) * label.log_prob(guess)
+    terms["guessed"] = torch.zeros_like(weight)
+    if guesses:
+        terms["guessed"] = -(probability >= SURE).to(weight) * label.log_prob(guess)
     some = slice(-(-len(x) // ONE_IN))
     known = model.classify(model.vae.posterior(augment(x_labeled[some])).rsample())
     terms["known"] = (-weight_labeled[some] * known.log_prob(code_labeled[some])).mean().expand(len(x))

@@ -45,6 +45,23 @@ def test_auto_teaches_views_of_images_only(quick_images, quick, blobs, truth):
     assert not {"contrast", "guessed", "known"} & terms(quick_images(propagation="cluster"))
 
 
+def test_guesses_are_taught_while_labels_are_few(quick, images, truth, monkeypatch):
+    X, y = (np.repeat(part, 12, axis=0) for part in images)  # 2400 rows: guesses go with fewer than 12 labels
+    given, taught_loss = [], _labeling_run.taught_loss
+
+    def noted(*batch, guesses, **settings):
+        given.append(guesses)
+        return taught_loss(*batch, guesses=guesses, **settings)
+
+    monkeypatch.setattr(_labeling_run, "taught_loss", noted)
+    fitted = quick(n_clusters=10, n_rounds=2, budget=16, max_epochs=1).fit(X, oracle=truth(y))
+    assert [record["n_queries"] for record in fitted.rounds_] == [10, 6]
+    half = len(given) // 2
+    assert given == [True] * half + [False] * half
+    guessed = [record["guessed"] for record in fitted.history_ if record["phase"].startswith("round")]
+    assert guessed[-1] == 0
+
+
 def implied_gamma(classifier):
     """What the loss of the last epoch, less the bound's terms, makes of the terms of the labels."""
     last = classifier.history_[-1]

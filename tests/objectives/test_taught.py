@@ -35,7 +35,7 @@ def logits(*odds):
     return torch.tensor([[np.log(odd), 0.0] for odd in odds], dtype=torch.float64)
 
 
-def terms(model, x, augment=lambda x: x, **changes):
+def terms(model, x, augment=lambda x: x, guesses=True, **changes):
     n = len(x)
     batch = {
         "code": torch.zeros(n, dtype=torch.long),
@@ -44,7 +44,7 @@ def terms(model, x, augment=lambda x: x, **changes):
         "code_labeled": torch.zeros(n, dtype=torch.long),
         "weight_labeled": torch.zeros(n, dtype=torch.float64),
     }
-    return taught_loss(model, x, **{**batch, **changes}, beta=1.0, gamma=10.0, augment=augment)
+    return taught_loss(model, x, **{**batch, **changes}, beta=1.0, gamma=10.0, augment=augment, guesses=guesses)
 
 
 def test_a_spread_label_costs_what_its_weight_says(model):
@@ -64,6 +64,16 @@ def test_nothing_is_learned_by_guessing(model):
     x = logits(20.0).requires_grad_()
     terms(model, x, augment=lambda x: 0 * x)["guessed"].sum().backward()
     assert x.grad.abs().max() == 0  # the view is the same whatever the row is
+
+
+def test_without_guesses_all_else_is_taught_alike(model):
+    x, ones = logits(20.0, 3.0), torch.ones(2, dtype=torch.float64)
+    given = terms(model, x, weight=ones, weight_labeled=ones)
+    without = terms(model, x, weight=ones, weight_labeled=ones, guesses=False)
+    assert given.pop("guessed").max() > 0
+    torch.testing.assert_close(without.pop("guessed"), 0 * ones)
+    assert (without.pop("loss") < given.pop("loss")).any()
+    torch.testing.assert_close(without, given, **NEARLY)
 
 
 def test_known_labels_weigh_as_much_as_all_others_and_a_quarter_of_them_is_seen(model):
