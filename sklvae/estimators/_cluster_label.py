@@ -60,7 +60,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     gamma : float or "auto", default="auto"
         Weight of the confidence-weighted cross-entropy, per sample; "auto" is 50, and 2000 where there are views.
     pretrain_epochs : int or "auto", default="auto"
-        Epochs without labels; "auto" is about 4000 steps (1000 where there are views), at most 200 epochs.
+        Epochs without labels; "auto" is about 4000 steps (2000 where there are views), at most 200 epochs.
     round_epochs : int or "auto", default="auto"
         Epochs of a round; "auto" is about 1000 steps (with views 300, 1200 in the last round), at most 50 epochs.
     n_rounds : int, default=5

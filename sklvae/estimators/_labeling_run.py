@@ -58,7 +58,7 @@ BY_CLASSIFIER, BY_GRAPH = (1.0, 0.0), (0.0, 1.0)
 """Weights of classifier and graph before answers have judged them: one that sees views makes more of labels than was
 spread."""
 
-VIEW_STEPS = {"pretrain": 1000, "round": 300, "last": 1200}
+VIEW_STEPS = {"pretrain": 2000, "round": 300, "last": 1200}
 GAMMA, VIEW_GAMMA = 50.0, 2000.0
 """Steps where views are seen; weights of labels, the latter where views are seen."""
 

@@ -13,7 +13,7 @@ from ._elbo import elbo
 
 __all__ = ["contrast", "neighbor_vae_loss"]
 
-TEMPERATURE = 0.2
+TEMPERATURE = 0.1
 
 
 def neighbor_vae_loss(
@@ -61,7 +61,7 @@ def neighbor_vae_loss(
 def contrast(one: Tensor, other: Tensor) -> Tensor:
     """-ln of the share that its partner has among all other directions, averaged over both ends of a pair.
 
-    ``-ln exp(u_i v_i / t) / sum_w exp(u_i w / t)``, where w runs over all directions of the batch but u_i; t = 0.2.
+    ``-ln exp(u_i v_i / t) / sum_w exp(u_i w / t)``, where w runs over all directions of the batch but u_i; t = 0.1.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def contrast(one: Tensor, other: Tensor) -> Tensor:
     --------
     >>> import torch
     >>> from sklvae.objectives import contrast
-    >>> directions = torch.eye(2)
-    >>> contrast(directions, directions)  # the partner is alike, the two others are at right angles
-    tensor([0.0134, 0.0134])
+    >>> directions = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
+    >>> contrast(directions, directions)  # the partner is alike, the two others have a cosine of 0.8
+    tensor([0.2395, 0.2395])
     """
     n_pairs, both = len(one), torch.cat([one, other])
     similarity = (both @ both.T / TEMPERATURE).fill_diagonal_(-torch.inf)

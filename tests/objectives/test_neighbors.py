@@ -8,7 +8,7 @@ from sklvae.nn import BernoulliLikelihood, NeighborVAE, mlp_decoder, mlp_encoder
 from sklvae.objectives import beta_vae_loss, contrast, neighbor_vae_loss
 
 
-def slow_contrast(one, other, temperature=0.2):
+def slow_contrast(one, other, temperature=0.1):
     """As Equation 1 of the source is written, a loop over every end of every pair."""
     both, n = np.concatenate([one, other]), len(one)
     similarity = cosine_similarity(both) / temperature
