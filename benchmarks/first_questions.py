@@ -20,7 +20,7 @@ from records import alone, keep, mean_and_spread, read
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.acquisition import partition
 from sklvae.estimators import _propagation
-from sklvae.estimators._input import input_points, side_by_side
+from sklvae.estimators._points import input_points, side_by_side
 from sklvae.estimators._slots import drawn_together
 from sklvae.graph import spread_labels
 from sklvae.labeling import SimulatedOracle, find_clusters

@@ -6,9 +6,9 @@
 Each fit runs in a process of its own and adds a line to benchmarks/results/label_efficiency.csv as it ends; one that is
 there already is not repeated. Ours are the records of `cluster_label.py`, and kept there. Seconds are of fit and
 prediction (ours: of the fit), the compilation that UMAP does in its first call included. The other methods are those of
-`peers.py`, which need the dependency group `peers` (``pip install --group peers``). Our defaults were chosen on digits
-and on validation images of MNIST and Fashion-MNIST; the others have their own, or what `peers.py` says. The test images
-choose nothing.
+`peers.py`, which need the dependency group `peers` (``pip install --group peers``). Our defaults were chosen on digits,
+on validation images of MNIST and Fashion-MNIST, and by the labels of their training images; the others have their own,
+or what `peers.py` says. The test images choose nothing.
 """
 
 import argparse

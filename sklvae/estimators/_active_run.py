@@ -16,9 +16,10 @@ from .._labels import UNLABELED, join_labels, label_kind, split_labels
 from ..acquisition import Progress, as_acquisition, query
 from ..labeling import INVALID, SKIP, Answer, Query, QueryBatch
 from ._codec import Arrays
-from ._input import event_shape, input_points
-from ._propagation import N_MEMBERS, Known
-from ._run import Run
+from ._input import event_shape
+from ._points import input_points
+from ._propagation import Known
+from ._run import N_MEMBERS, Run
 from ._trainer import Trainer
 from ._wrapped import draws_of, labeled_by, seed_where_none, was_interrupted
 

@@ -78,8 +78,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         while under 0.5% of rows have labels. "auto" moves, turns, scales, shears images as in `M2Classifier`, predicts
         from small moves, too, and gives columns of a table noise of 0.3 SD. None: neither. For ``propagation="graph"``.
     attraction : float, default=100.0
-        Weight of the term that makes views of neighbors alike before the first question, per sample; where there are
-        views.
+        Weight of the term that makes views of neighbors alike before the first question, per sample, where there are
+        views; with 0 none is made, and latents are clustered.
     classes : array-like, default=None
         The only labels allowed; None allows any.
     n_latent : int, default=10
@@ -89,8 +89,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         As in `VariationalAutoencoder`.
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="auto"
-        As in `VariationalAutoencoder`; "auto" is "conv3" for images of at least 8 x 8. Where there are views, a
-        callable is asked for 16 outputs more.
+        As in `VariationalAutoencoder`; "auto" is "conv3" for images of at least 8 x 8. Where there are views and
+        `attraction`, a callable is asked for 16 outputs more.
     hidden_units : tuple of int or "auto", default="auto"
         Widths of the dense hidden layers of encoder and decoder: (128,) with "conv3", and otherwise (500, 500).
     image_shape : tuple of int, default=None
@@ -124,9 +124,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     labels_ : ndarray of shape (n_samples,)
-        A label for every training row: what is known of it, or else what was spread to it, -1 where nothing was.
-        What was spread and the classifier are pooled as later answers have judged them; before, it is what was spread
-        or, for images that views were made of, what the classifier says.
+        A label for every training row: what is known of it, or else what was spread to it and the classifier, pooled
+        as later answers have judged them. Before, it is what was spread or, where views are made, what the classifier
+        says. -1 where nothing was spread, unless views are made.
     label_confidence_ : ndarray of shape (n_samples,)
         Confidence of each label, in [0, 1]; 0 where there is none.
     temperature_ : float

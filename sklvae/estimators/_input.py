@@ -9,29 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
-
-from ..graph import knn_graph, principal_points
 
 __all__ = [
     "check_rows",
     "constant",
     "event_shape",
     "feature_moments",
-    "input_points",
-    "inputs_graph",
     "sample_shape",
-    "side_by_side",
     "within_unit",
 ]
 
 DTYPES = (np.float64, np.float32, np.uint8)
 CHUNK = 1024
-
-NO_VARIANCE = 1e-10
-"""Share of the mean square that is left of the variance of equal points by rounding."""
 
 
 def check_rows(
@@ -119,25 +110,3 @@ def _mismatch(estimator: BaseEstimator, image_shape: tuple[int, ...], came: tupl
         f"{type(estimator).__name__}: image_shape {image_shape} has {prod(image_shape)} values a sample, but X "
         f"has shape {came}. Give the (height, width) or (channels, height, width) that the rows of X have."
     )
-
-
-def input_points(rows: NDArray[Any], event: Sequence[int]) -> NDArray[np.float32]:
-    """Principal components of the inputs: of each image in its own contrast, of a table's columns in theirs."""
-    if len(event) == 3:
-        return principal_points(rows, by_row=True)
-    return principal_points(rows, feature_moments(rows, shared=False)[1])
-
-
-def inputs_graph(rows: NDArray[Any], event: Sequence[int]) -> csr_array:
-    """Neighbors among the inputs, by `input_points`."""
-    return knn_graph(input_points(rows, event))
-
-
-def side_by_side(*views: NDArray[Any]) -> NDArray[Any]:
-    """Points of which each view, (n, d_i), has an equal share of the variance; one that does not vary is left out."""
-    scaled = []
-    for view in views:
-        variance = view.var(axis=0).sum()
-        if variance > NO_VARIANCE * np.square(view).sum(axis=1).mean():
-            scaled.append(view / np.sqrt(variance))
-    return np.concatenate(scaled, axis=1) if scaled else views[0]

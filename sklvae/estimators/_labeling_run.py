@@ -12,10 +12,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from torch import Tensor
 
 from .._labels import UNLABELED, join_labels, label_kind
 from ..graph import knn_graph, with_latents
@@ -29,42 +27,17 @@ from ..labeling import (
     temperature_between,
 )
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
-from ..objectives import beta_vae_loss, cluster_label_loss, neighbor_vae_loss, taught_loss
-from ..training import (
-    NonFiniteLossError,
-    Rows,
-    WithLabeled,
-    WithNeighbors,
-    choose_augment,
-    column_noise,
-    fresh_seed,
-    in_blocks,
-    seeded,
-)
-from ._base import auto_epochs
-from ._input import feature_moments, input_points, inputs_graph, side_by_side
-from ._opinions import classify_latent, classify_moved, encode, point
-from ._propagation import N_MEMBERS, PROPAGATIONS, Known, Plan, Round, Spread
-from ._run import Run
+from ..training import NonFiniteLossError, fresh_seed, in_blocks, seeded
+from ._opinions import classify_latent, classify_moved, directions, encode
+from ._points import input_points, side_by_side
+from ._propagation import PROPAGATIONS, Known, Plan, Round, Spread
+from ._run import N_MEMBERS, Run
+from ._teaching import teaching_of
 
 if TYPE_CHECKING:
     from ._cluster_label import ClusterLabelVAEClassifier
 
 __all__ = ["LabelingRun"]
-
-PRETRAIN_STEPS, MOST_PRETRAIN_EPOCHS = 4000, 200
-ROUND_STEPS, MOST_ROUND_EPOCHS = 1000, 50
-BY_CLASSIFIER, BY_GRAPH = (1.0, 0.0), (0.0, 1.0)
-"""Weights of classifier and graph before answers have judged them: one that sees views makes more of labels than was
-spread."""
-
-VIEW_STEPS = {"pretrain": 2000, "round": 300, "last": 1200}
-GAMMA, VIEW_GAMMA = 50.0, 2000.0
-"""Steps where views are seen; weights of labels, the latter where views are seen."""
-
-GUESSED_BELOW = 0.005
-"""Share of rows with a known label below which the network's own guesses are taught to views: of few labels they make
-more, among many they repeat its errors."""
 
 
 class LabelingRun(Run):
@@ -113,12 +86,11 @@ class LabelingRun(Run):
         self.model: ClassifiedVAE | None = None
         self.number, self.spread = 0, Spread.nothing(len(rows))
         self.event = estimator._event
-        self.augment = choose_augment(estimator.augment, self.event, rows) if estimator.propagation == "graph" else None
-        estimator._moves = self.augment is not None and estimator.augment == "auto"
-        self.unjudged = BY_GRAPH if self.augment is None else BY_CLASSIFIER
-        self.noise = self._noise()
-        self.inputs_graph = cache(partial(inputs_graph, rows, self.event))
-        self._see(None)
+        self.teaching = teaching_of(estimator, rows)
+        estimator._moves = self.teaching.moves
+        self.input_points = cache(partial(input_points, rows, self.event))
+        self.inputs_graph = cache(lambda: knn_graph(self.input_points()))
+        self._set_directions(None)
 
     def state(self) -> dict[str, Any]:
         """What `steps` goes on from."""
@@ -134,7 +106,7 @@ class LabelingRun(Run):
         model = self.estimator.net_.module_.model
         self.number, self.spread = state["number"], Spread(**state["spread"])
         self.known = Known.unpacked(state["known"])
-        self._see(state["directions"])
+        self._set_directions(state["directions"])
         self.model = model if isinstance(model, ClassifiedVAE) else None
         self.vae = self.estimator._model
 
@@ -143,10 +115,10 @@ class LabelingRun(Run):
         settings = self.estimator
         if self.vae is None:
             self.vae = self._pretrained()
-            self._point()
+            self._find_directions()
             self.trained()
         elif self.directions is None:
-            self._point()
+            self._find_directions()
         vae = self.vae
         z = in_blocks(vae, encode, self.rows, self.event)
         while self.number < settings.n_rounds:
@@ -178,7 +150,8 @@ class LabelingRun(Run):
             raise ValueError(
                 f"{type(settings).__name__}: labels of at least 2 classes are needed, but "
                 f"{len(settings.answers_)} answers gave {len(self.spread.classes)} class(es), "
-                f"{self.spread.classes.tolist()}. The answers are kept in answers_."
+                f"{self.spread.classes.tolist()}. Raise budget, or give labels of another class in y. The answers are "
+                "kept in answers_."
             )
 
     def _round(self, number: int, z: NDArray[Any]) -> Round:
@@ -189,13 +162,14 @@ class LabelingRun(Run):
             points, clusterer = self._places(z, first=previous is None), "kmeans"
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
         table = self.rows if len(self.event) == 1 else None
-        return Round(points, clusterer, graph, previous, self.unjudged, self._query_maker(number, z), seed, table)
+        unjudged = self.teaching.unjudged
+        return Round(points, clusterer, graph, previous, unjudged, self._query_maker(number, z), seed, table)
 
     def _places(self, z: NDArray[Any], *, first: bool) -> NDArray[Any]:
-        """Among which points questions are found: where there are views what these share, then also the inputs."""
+        """Among which points questions are found: first the directions, if there are any, then also the inputs."""
         if self.directions is None:
             return z
-        return self.directions if first else side_by_side(input_points(self.rows, self.event), self.directions)
+        return self.directions if first else side_by_side(self.input_points(), self.directions)
 
     def _plan(self, number: int) -> Plan | None:
         """Share what is left of the budget: clusters of this round first, then splits, then later rounds.
@@ -213,16 +187,11 @@ class LabelingRun(Run):
         return Plan(n_questions, left - n_questions) if 0 < n_questions <= left else None
 
     def _pretrained(self) -> VAE:
-        """A VAE trained without labels (cluster-label paper, Equation 1); of images, on views of neighbors."""
-        settings, rows = self.estimator, Rows(self.rows, self.event)
-        objective: Any = partial(beta_vae_loss, beta=settings.beta, noise=self.noise)
-        if self.augment is not None:
-            objective = partial(
-                neighbor_vae_loss, beta=settings.beta, attraction=settings.attraction, augment=self.augment
-            )
-            rows = WithNeighbors(self.rows, self.event, self.inputs_graph() ** 0.25)
-        vae = settings._build_vae(self.rows, self.rng, VAE if self.augment is None else NeighborVAE)
-        epochs = self._epochs(settings.pretrain_epochs, self._steps("pretrain"), MOST_PRETRAIN_EPOCHS)
+        """A VAE trained without labels."""
+        settings = self.estimator
+        objective, rows = self.teaching.before_labels(self.inputs_graph)
+        vae = settings._build_vae(self.rows, self.rng, self.teaching.vae)
+        epochs = self.teaching.epochs("pretrain")
         net = settings._train(vae, objective, rows, max_epochs=epochs, rng=self.rng, phase="pretrain")
         if net.interrupted_:
             raise KeyboardInterrupt(
@@ -230,25 +199,16 @@ class LabelingRun(Run):
             )
         return vae
 
-    def _noise(self) -> Callable[[Tensor], Tensor] | None:
-        """What keeps the encoder from learning the rows of a table by heart."""
-        settings = self.estimator
-        if settings.propagation != "graph" or settings.augment != "auto" or len(self.event) != 1:
-            return None
-        _, scale = feature_moments(self.rows, shared=False)
-        varies = self.rows.max(axis=0) > self.rows.min(axis=0)
-        return partial(column_noise, scale=torch.from_numpy(scale * varies))
+    def _find_directions(self) -> None:
+        """Where the rows lie for a network that has seen views of neighbors, before labels tell it what to see."""
+        if self.teaching.vae is NeighborVAE and isinstance(self.vae, NeighborVAE):
+            self._set_directions(in_blocks(self.vae, directions, self.rows, self.event))
 
-    def _point(self) -> None:
-        """Where the rows lie, as seen before labels tell the network what to see."""
-        if isinstance(self.vae, NeighborVAE) and self.augment is not None:
-            self._see(in_blocks(self.vae, point, self.rows, self.event))
-
-    def _see(self, directions: NDArray[Any] | None) -> None:
-        """Rows in these directions, if there are any, and who is whose neighbor there."""
-        self.directions = directions
-        if directions is not None:
-            self.directions_graph = cache(partial(knn_graph, directions))
+    def _set_directions(self, found: NDArray[Any] | None) -> None:
+        """The directions of the rows, if there are any, and who is whose neighbor there."""
+        self.directions = found
+        if found is not None:
+            self.directions_graph = cache(partial(knn_graph, found))
 
     def _graph(self, z: NDArray[Any]) -> csr_array:
         """Neighbors among the inputs, among the directions, and in the latent space."""
@@ -262,27 +222,11 @@ class LabelingRun(Run):
 
     def _train(self, model: ClassifiedVAE, spread: Spread, number: int, *, last: bool) -> bool:
         """Train on with labels (Equation 4); says whether that was interrupted."""
-        settings = self.estimator
-        earlier = deepcopy(model.state_dict())
-        auto_gamma = GAMMA if self.augment is None else VIEW_GAMMA
-        weights = {"beta": settings.beta, "gamma": auto_gamma if settings.gamma == "auto" else settings.gamma}
-        labels = {"code": np.maximum(spread.code, 0), "weight": spread.weight}
-        objective: Any = partial(cluster_label_loss, **weights, noise=self.noise)
-        rows = Rows(self.rows, self.event, **labels)
-        if self.augment is not None:
-            guesses = len(self.known.labels) < GUESSED_BELOW * len(self.rows)
-            objective = partial(taught_loss, **weights, augment=self.augment, guesses=guesses)
-            rows = WithLabeled(self.rows, self.event, **self._known_codes(spread), **labels)
-        steps = self._steps("last" if last else "round")
+        settings, earlier = self.estimator, deepcopy(model.state_dict())
+        objective, rows = self.teaching.with_labels(spread, self.known)
+        epochs = self.teaching.epochs("last" if last else "round")
         try:
-            net = settings._train(
-                model,
-                objective,
-                rows,
-                max_epochs=self._epochs(settings.round_epochs, steps, MOST_ROUND_EPOCHS),
-                rng=self.rng,
-                phase=f"round {number}",
-            )
+            net = settings._train(model, objective, rows, max_epochs=epochs, rng=self.rng, phase=f"round {number}")
         except NonFiniteLossError:
             model.load_state_dict(earlier)  # what the rounds before have learned stays usable
             raise
@@ -298,24 +242,6 @@ class LabelingRun(Run):
         if last and self.estimator._moves:
             return in_blocks(model, classify_moved, self.rows, self.event)
         return in_blocks(model, classify_latent, z, z.shape[1:])
-
-    def _known_codes(self, spread: Spread) -> dict[str, NDArray[Any]]:
-        """Codes of the labels that are known by row, -1 for all others, and how sure they are."""
-        codes, weights = np.full(len(self.rows), UNLABELED), np.zeros(len(self.rows), dtype=np.float32)
-        known = np.fromiter(self.known.labels, dtype=np.int64)
-        codes[known], weights[known] = spread.code[known], spread.weight[known]
-        return {"codes": codes, "weights": weights}
-
-    def _steps(self, phase: str) -> int:
-        if self.augment is not None:
-            return VIEW_STEPS[phase]
-        return PRETRAIN_STEPS if phase == "pretrain" else ROUND_STEPS
-
-    def _epochs(self, epochs: int | str, steps: int, most: int) -> int:
-        settings = self.estimator
-        if epochs == "auto":
-            epochs = auto_epochs(len(self.rows), settings.batch_size, steps, most)
-        return int(epochs if settings.max_epochs == "auto" else min(epochs, settings.max_epochs))
 
     def _with_head(self, vae: VAE, n_classes: int) -> ClassifiedVAE:
         """The VAE with a softmax layer; a new layer where the number of classes has changed."""
@@ -357,9 +283,12 @@ class LabelingRun(Run):
     def _keep(self, spread: Spread, z: NDArray[Any], number: int, before: int) -> None:
         """Set the fitted attributes after a round: the estimator is usable whatever comes next."""
         fitted, code, confidence = self.estimator, spread.code, spread.weight
-        if self.known.foretold or self.augment is not None:
-            pool = spread.pool(self.known.foretold, self.unjudged)
-            inferred = (self._known_codes(spread)["codes"] == UNLABELED) & ((self.augment is not None) | (code >= 0))
+        unheard = self.teaching.unjudged[0] == 0  # until answers have judged it, the classifier has no say
+        if self.known.foretold or not unheard:
+            pool = spread.pool(self.known.foretold, self.teaching.unjudged)
+            inferred = self.known.codes(spread)[0] == UNLABELED
+            if unheard:
+                inferred &= code >= 0
             code = np.where(inferred, pool.argmax(axis=1), code)
             confidence = np.where(inferred, pool.max(axis=1), confidence)
             if self.known.foretold:

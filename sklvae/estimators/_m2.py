@@ -16,7 +16,7 @@ from ..training import fresh_seed
 from ._class_vae import ClassVAEClassifier, started_in
 from ._classifier import labels_and_confidence
 from ._constraints import Constraint, labels_like, none, one_of
-from ._input import inputs_graph
+from ._points import inputs_graph
 from ._slots import Remedies, collapse_symptom, find_slots
 
 __all__ = ["M2Classifier"]

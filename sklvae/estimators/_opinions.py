@@ -11,10 +11,10 @@ from torch import Tensor
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
 from ..training import small_moves
 
-__all__ = ["classifier_of", "classify", "classify_draws", "classify_latent", "classify_moved", "encode", "point"]
+__all__ = ["classifier_of", "classify", "classify_draws", "classify_latent", "classify_moved", "directions", "encode"]
 
 
-def point(vae: NeighborVAE, x: Tensor) -> Tensor:
+def directions(vae: NeighborVAE, x: Tensor) -> Tensor:
     """Directions, (B, N_DIRECTIONS)."""
     return vae.direction(x)
 

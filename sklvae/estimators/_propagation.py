@@ -37,9 +37,6 @@ __all__ = ["PROPAGATIONS", "Known", "Plan", "Round", "Spread"]
 GRAPH_ALONE = (1.0, 0.0)
 """Weights of graph and forest before labels have judged them."""
 
-N_MEMBERS = 16
-"""Members of a cluster that a query shows."""
-
 CLUSTERS_PER_LABEL, MOST_PARTS = 4, 5000
 """Clusters among which later rounds choose, for each label and question; and how many any round chooses among at most,
 unless it asks more questions."""
@@ -93,8 +90,15 @@ class Known:
         """What `packed` took apart."""
         said = zip(packed["labels"].tolist(), packed["confidences"].tolist(), strict=True)
         labels = dict(zip(packed["rows"].tolist(), said, strict=True))
-        foretold = [Foretold(**answers) for answers in packed.get("foretold", [])]  # sessions of before have none
+        foretold = [Foretold(**answers) for answers in packed["foretold"]]
         return cls(labels, set(packed["asked"].tolist()), packed["votes"], foretold)
+
+    def codes(self, spread: Spread) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Codes of the labels known by row, -1 for all others, and how sure they are, (n_samples,) each."""
+        codes, weights = np.full(len(spread.code), UNLABELED), np.zeros(len(spread.code), dtype=np.float32)
+        rows = np.fromiter(self.labels, dtype=np.int64)
+        codes[rows], weights[rows] = spread.code[rows], spread.weight[rows]
+        return codes, weights
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..labeling import Answer, QueryBatch
 from ._codec import Arrays
 
-__all__ = ["OracleDriven", "Run"]
+__all__ = ["N_MEMBERS", "OracleDriven", "Run"]
+
+N_MEMBERS = 16
+"""Members of a cluster that a query shows."""
 
 
 class Run(ABC):

@@ -14,9 +14,8 @@ from ..labeling import Answer, Query, QueryBatch
 from ..nn import ClassVAE
 from ..training import fresh_seed
 from ._class_vae import started_in
-from ._input import inputs_graph
-from ._propagation import N_MEMBERS
-from ._run import Run
+from ._points import inputs_graph
+from ._run import N_MEMBERS, Run
 from ._slots import find_slots
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from ..graph import edge_chances
 from ..nn import VAE
 from ..objectives import beta_vae_loss, neighbor_vae_loss
 from ..training import Options, Rows, WithNeighbors, choose_augment
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._constraints import Constraint, at_least, augment_like
-from ._input import inputs_graph
+from ._points import inputs_graph
 
 __all__ = ["VariationalAutoencoder"]
 
@@ -198,7 +199,7 @@ class VariationalAutoencoder(LatentEstimator):
         if self.attraction:
             augment = choose_augment(self.augment, self._event, rows) or nn.Identity()
             objective = partial(neighbor_vae_loss, beta=self.beta, attraction=self.attraction, augment=augment)
-            data = WithNeighbors(rows, self._event, inputs_graph(rows, self._event) ** 0.25)
+            data = WithNeighbors(rows, self._event, edge_chances(inputs_graph(rows, self._event)))
         net = self._train(vae, objective, data, max_epochs=epochs, rng=rng, phase="pretrain")
         warn_if_interrupted(net, epochs)
         return self

@@ -2,12 +2,13 @@
 
 from ._embedding import neighbor_embedding
 from ._merging import between_clusters, merge_clusters
-from ._neighbors import knn_graph, with_latents
+from ._neighbors import edge_chances, knn_graph, with_latents
+from ._points import principal_points
 from ._spreading import spread_labels
-from ._views import principal_points
 
 __all__ = [
     "between_clusters",
+    "edge_chances",
     "knn_graph",
     "merge_clusters",
     "neighbor_embedding",

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, triu
 from torch import Tensor
 
+from ._neighbors import edge_chances
+
 __all__ = ["neighbor_embedding"]
 
 N_REPELLING = 3
@@ -54,9 +56,9 @@ def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_ep
     >>> neighbor_embedding(knn_graph(points), points, seed=0).shape
     (40, 3)
     """
-    edges = triu(graph).tocoo()
+    edges = triu(edge_chances(graph)).tocoo()
     head, tail = (torch.from_numpy(nodes.astype(np.int64)) for nodes in edges.coords)
-    chance = torch.from_numpy(edges.data**0.25)
+    chance = torch.from_numpy(edges.data)
     centered = start - start.mean(axis=0)
     points = torch.from_numpy((START_RADIUS * centered / (np.abs(centered).max() or 1)).astype(np.float32))
     generator = torch.Generator().manual_seed(seed)

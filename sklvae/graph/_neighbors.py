@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.neighbors import NearestNeighbors
 
-__all__ = ["knn_graph", "with_latents"]
+__all__ = ["edge_chances", "knn_graph", "with_latents"]
 
 MOST_EXHAUSTIVE = 100_000
 """Points up to which neighbors are searched exhaustively."""
@@ -60,6 +60,29 @@ def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
     indptr = np.arange(0, n * n_neighbors + 1, n_neighbors)
     directed = csr_array((weight.ravel(), index.ravel(), indptr), shape=(n, n))
     return ((directed + directed.T) / 2).tocsr()
+
+
+def edge_chances(graph: csr_array) -> csr_array:
+    """How likely an edge is drawn, up to a factor: about ``exp(-d_ij^2 / d_i^2)``, for weights as of `knn_graph`.
+
+    Parameters
+    ----------
+    graph : csr_array of shape (n, n)
+        Weights in (0, 1], or sums of such.
+
+    Returns
+    -------
+    csr_array of shape (n, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvae.graph import edge_chances, knn_graph
+    >>> edge_chances(knn_graph(np.array([[0.0], [1.0]]))).toarray().round(3)
+    array([[0.   , 0.368],
+           [0.368, 0.   ]])
+    """
+    return graph**0.25
 
 
 def with_latents(graph: csr_array, z: NDArray[Any]) -> csr_array:

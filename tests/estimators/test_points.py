@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from sklvae.estimators._input import side_by_side
+from sklvae.estimators._points import side_by_side
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 
-from sklvae.graph import _views as views_module
+from sklvae.graph import _points as points_module
 from sklvae.graph import principal_points
 
 
@@ -33,14 +33,14 @@ def test_components_are_those_of_scikit_learn_up_to_sign():
 
 def test_chunks_and_a_sample_of_rows_give_the_same_plane(monkeypatch):
     X = flat_world(103, 70)
-    monkeypatch.setattr(views_module, "CHUNK", 10)
-    monkeypatch.setattr(views_module, "MOST_FITTED", 20)
+    monkeypatch.setattr(points_module, "CHUNK", 10)
+    monkeypatch.setattr(points_module, "MOST_FITTED", 20)
     np.testing.assert_allclose(pdist(principal_points(X, n_components=8)), pdist(X), rtol=1e-3)
 
 
 def test_few_features_are_scaled_in_chunks(monkeypatch):
     X, scale = np.random.default_rng(0).normal(size=(23, 4)), np.array([1.0, 2.0, 4.0, 0.5])
-    monkeypatch.setattr(views_module, "CHUNK", 10)
+    monkeypatch.setattr(points_module, "CHUNK", 10)
     np.testing.assert_allclose(principal_points(X, scale), X / scale, rtol=1e-6)
 
 
@@ -85,8 +85,8 @@ def test_a_file_of_pixels_gives_the_points_of_its_numbers(tmp_path, n_features):
 
 
 def test_no_float_copy_of_the_data_is_made(monkeypatch):
-    monkeypatch.setattr(views_module, "CHUNK", 500)
-    monkeypatch.setattr(views_module, "MOST_FITTED", 500)
+    monkeypatch.setattr(points_module, "CHUNK", 500)
+    monkeypatch.setattr(points_module, "MOST_FITTED", 500)
     X = np.random.default_rng(0).integers(0, 256, (20_000, 80), dtype=np.uint8)
     principal_points(X[:1000], 255.0, n_components=4)  # what is imported on first use does not count
     tracemalloc.start()

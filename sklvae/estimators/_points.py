@@ -1,0 +1,40 @@
+"""Rows of X as points: where they lie among the inputs, and who is whose neighbor there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from ..graph import knn_graph, principal_points
+from ._input import feature_moments
+
+__all__ = ["input_points", "inputs_graph", "side_by_side"]
+
+NO_VARIANCE = 1e-10
+"""Share of the mean square that is left of the variance of equal points by rounding."""
+
+
+def input_points(rows: NDArray[Any], event: Sequence[int]) -> NDArray[np.float32]:
+    """Principal components of the inputs: of each image in its own contrast, of a table's columns in theirs."""
+    if len(event) == 3:
+        return principal_points(rows, by_row=True)
+    return principal_points(rows, feature_moments(rows, shared=False)[1])
+
+
+def inputs_graph(rows: NDArray[Any], event: Sequence[int]) -> csr_array:
+    """Neighbors among the inputs, by `input_points`."""
+    return knn_graph(input_points(rows, event))
+
+
+def side_by_side(*points: NDArray[Any]) -> NDArray[Any]:
+    """Points whose parts, (n, d_i), have equal shares of the variance; a part that does not vary is left out."""
+    scaled = []
+    for part in points:
+        variance = part.var(axis=0).sum()
+        if variance > NO_VARIANCE * np.square(part).sum(axis=1).mean():
+            scaled.append(part / np.sqrt(variance))
+    return np.concatenate(scaled, axis=1) if scaled else points[0]
