@@ -28,6 +28,7 @@ from sklvae.datasets import load_fashion_mnist, load_mnist
 from sklvae.estimators import _propagation, _teaching
 from sklvae.labeling import SimulatedOracle
 from sklvae.objectives import _neighbors, taught_loss
+from sklvae.training import choose_device, choose_precision
 
 RESULTS = Path(__file__).parent / "results" / "cluster_label.jsonl"
 
@@ -210,6 +211,7 @@ def run(name, seed):
         "n_invalid": sum(record["n_invalid"] for record in classifier.rounds_),
         "seconds": seconds,
         "still_accuracy": still_accuracy(classifier, X_test, y_test),
+        "precision": str(choose_precision("auto", choose_device("auto"))),
     }
 
 
