@@ -376,8 +376,6 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
                     f"{name}: y must have labels of at least 2 classes, got {len(classes)} class(es) among "
                     f"{len(labels)} labeled of {n_samples} rows. Label more rows, or pass an oracle."
                 )
-        trial = np.random.RandomState(0).standard_normal((10 * self.n_clusters, self.n_latent))
-        find_clusters(trial, np.arange(len(trial)), self.clusterer, self.n_clusters, seed=0)  # refused early, if at all
         if asks and self.budget < self.n_clusters:
             raise ValueError(
                 f"{name}: budget must cover the clusters of the first round, n_clusters={self.n_clusters}; got "
@@ -387,6 +385,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
             raise ValueError(
                 f"{name}: X must have at least n_clusters={self.n_clusters} samples, got {n_samples}. Lower n_clusters."
             )
+        if isinstance(self.clusterer, BaseEstimator):  # refused early, if at all
+            find_clusters(np.eye(20, self.n_latent), np.arange(20), self.clusterer, 2, seed=0)
         return Known(labels)
 
     def _restore_fit(self, fitted: Mapping[str, Any], arrays: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -23,6 +24,9 @@ __all__ = [
 
 DTYPES = (np.float64, np.float32, np.uint8)
 CHUNK = 1024
+
+CHANNELS = (1, 3, 4)
+"""How many an image may have, by which one is told whose channels are last."""
 
 
 def check_rows(
@@ -50,6 +54,12 @@ def check_rows(
             )
         if image_shape is not None and prod(image_shape) != prod(X.shape[1:]):
             raise ValueError(_mismatch(estimator, tuple(image_shape), X.shape))
+        if reset and X.ndim == 4 and min(X.shape[1:3]) >= 8 and X.shape[3] in CHANNELS:
+            warnings.warn(
+                f"{type(estimator).__name__}: X of shape {X.shape} is taken as (n, channels, height, width). If its "
+                "channels are last, give X.transpose(0, 3, 1, 2).",
+                stacklevel=3,
+            )
         X = X.reshape(len(X), -1)
     least = 2 if reset else 1
     rows: NDArray[Any] = validate_data(

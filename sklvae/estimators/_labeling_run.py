@@ -147,11 +147,12 @@ class LabelingRun(Run):
                 warnings.warn(f"Interrupted while training round {number}; later rounds are left out.", stacklevel=6)
                 break
         if len(self.spread.classes) < 2:
+            n_none = sum(not answer.is_label for answer in settings.answers_)
             raise ValueError(
                 f"{type(settings).__name__}: labels of at least 2 classes are needed, but "
                 f"{len(settings.answers_)} answers gave {len(self.spread.classes)} class(es), "
-                f"{self.spread.classes.tolist()}. Raise budget, or give labels of another class in y. The answers are "
-                "kept in answers_."
+                f"{self.spread.classes.tolist()}; {n_none} were INVALID or SKIP. Ask about more rows (budget), or "
+                "give labels of another class in y. The answers are kept in answers_."
             )
 
     def _round(self, number: int, z: NDArray[Any]) -> Round:

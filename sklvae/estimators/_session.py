@@ -101,14 +101,19 @@ class LabelingSession:
                     f"{type(estimator).__name__}: a session starts from the beginning, got session_dir and "
                     "warm_start=True. Use warm_start=False."
                 )
-        self._run = estimator._begin(X, y, asks=asks)
         self._before: list[Answer] = []
         self._batch = QueryBatch([])
         self._told: dict[int, Answer] = {}  # in the order they were told
         self._stored: dict[int, Answer] = {}
         self._done = self._closed = False
-        if estimator.session_dir is not None:
-            self._take_up(about_fit(self._run, y, asks=asks))
+        fitted = dict(vars(estimator))
+        try:
+            self._run = estimator._begin(X, y, asks=asks)
+            if estimator.session_dir is not None:
+                self._take_up(about_fit(self._run, y, asks=asks))
+        except BaseException:
+            estimator.__dict__ = fitted  # a fit that is refused leaves the last one as it was
+            raise
         self._steps = self._run.steps()
 
     def ask(self) -> QueryBatch:

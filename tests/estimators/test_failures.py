@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.cluster import Birch
+from sklearn.mixture import GaussianMixture
 from skorch.callbacks import Callback, EarlyStopping
 
 from sklvae import INVALID, SKIP, M2Classifier, VariationalAutoencoder
@@ -77,6 +78,15 @@ def test_an_unusable_clusterer_is_refused_before_anything_is_trained(blobs, quic
     with pytest.raises(ValueError, match="clusterer must have"):
         classifier.fit(X, oracle=truth(y))
     assert not hasattr(classifier, "net_")
+
+
+def test_too_many_clusters_are_refused_before_any_is_sought(blobs, quick, truth, monkeypatch):
+    X, y = blobs
+    monkeypatch.setattr(GaussianMixture, "fit", None)
+    with pytest.raises(ValueError, match="X must have at least n_clusters=5000 samples, got 120"):
+        quick(n_clusters=5000, budget=5000).fit(X, oracle=truth(y))
+    with pytest.raises(ValueError, match="budget must cover the clusters of the first round"):
+        quick(n_clusters=5000).fit(X, oracle=truth(y))
 
 
 def test_a_refused_answer_is_asked_again_and_the_others_are_not(blobs, quick, truth):

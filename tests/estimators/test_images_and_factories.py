@@ -62,6 +62,14 @@ def test_images_of_another_shape_are_refused_and_flat_rows_are_not(kind, digits)
         model.fit(X.reshape(-1, 1, 1, 8, 8), y)
 
 
+def test_channels_that_seem_to_be_last_are_warned_of():
+    X = np.random.default_rng(0).random((20, 9, 8, 3), dtype=np.float32)
+    with pytest.warns(UserWarning, match=r"shape \(20, 9, 8, 3\) is taken as \(n, channels, .*transpose"):
+        quick(VariationalAutoencoder, encoder="mlp").fit(X)
+    quick(VariationalAutoencoder, encoder="mlp").fit(X.transpose(0, 3, 1, 2))
+    quick(VariationalAutoencoder, encoder="mlp").fit(np.ascontiguousarray(X[:, :, :4]))  # maps of 4 x 3, too
+
+
 @pytest.mark.parametrize("kind", [ClusterLabelVAEClassifier, M2Classifier], ids=lambda kind: kind.__name__)
 @pytest.mark.filterwarnings("ignore:M2Classifier")  # after one epoch
 def test_images_that_differ_in_brightness_alone_have_neighbors(kind):

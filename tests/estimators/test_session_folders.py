@@ -75,6 +75,18 @@ def test_other_data_for_a_session_are_refused_and_what_differs_is_said(
         tiny(session_dir=tmp_path).fit(other_X, other_y, oracle=nobody)
 
 
+def test_a_fit_that_is_refused_leaves_the_last_one_as_it_was(blobs, tiny, truth, tmp_path):
+    X, y = blobs
+    classifier = tiny(session_dir=tmp_path).fit(X, oracle=truth(y))
+    before, answers = classifier.predict_proba(X), classifier.answers_
+    for refused, message in ((X[:-1], "other data"), (X[:, :-1], "other data"), (X[:1], "sample")):
+        with pytest.raises(ValueError, match=message):
+            classifier.fit(refused, oracle=truth(y))
+        np.testing.assert_array_equal(classifier.predict_proba(X), before)
+        assert classifier.answers_ is answers
+        assert classifier.n_features_in_ == X.shape[1]
+
+
 def test_the_fits_of_a_search_do_not_collide_and_are_taken_up_again(blobs, tiny, tmp_path):
     X, y = blobs
     asked, expert = [], SimulatedOracle(X, y)
