@@ -78,8 +78,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         while under 0.5% of rows have labels. "auto" moves, turns, scales, shears images as in `M2Classifier`, predicts
         from small moves, too, and gives columns of a table noise of 0.3 SD. None: neither. For ``propagation="graph"``.
     attraction : float, default=100.0
-        Weight of the term that makes views of neighbors alike before the first question, per sample, where there are
-        views; with 0 none is made, and latents are clustered.
+        Weight, per sample, of what makes views of neighbors alike before the first question; 0: latents are clustered.
     classes : array-like, default=None
         The only labels allowed; None allows any.
     n_latent : int, default=10
@@ -386,7 +385,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
                 f"{name}: X must have at least n_clusters={self.n_clusters} samples, got {n_samples}. Lower n_clusters."
             )
         if isinstance(self.clusterer, BaseEstimator):  # refused early, if at all
-            find_clusters(np.eye(20, self.n_latent), np.arange(20), self.clusterer, 2, seed=0)
+            trial = np.random.RandomState(0).standard_normal((20 * self.n_latent, self.n_latent))
+            find_clusters(trial, np.arange(len(trial)), self.clusterer, 2, seed=0)
         return Known(labels)
 
     def _restore_fit(self, fitted: Mapping[str, Any], arrays: Any) -> None:

@@ -100,14 +100,18 @@ class Plain(Teaching):
     auto_gamma: ClassVar = 50.0
     unjudged: ClassVar = (0.0, 1.0)
 
+    def __init__(self, estimator: ClusterLabelVAEClassifier, rows: NDArray[Any]) -> None:
+        super().__init__(estimator, rows)
+        self.noise = self._noise()
+
     def before_labels(self, inputs_graph: Callable[[], csr_array]) -> Taught:
         """The bound alone."""
-        return partial(beta_vae_loss, beta=self.estimator.beta, noise=self._noise()), Rows(self.rows, self.event)
+        return partial(beta_vae_loss, beta=self.estimator.beta, noise=self.noise), Rows(self.rows, self.event)
 
     def with_labels(self, spread: Spread, known: Known) -> Taught:
         """The bound and the labels that are spread."""
         rows = Rows(self.rows, self.event, **self._labels(spread))
-        return partial(cluster_label_loss, **self._weights(), noise=self._noise()), rows
+        return partial(cluster_label_loss, **self._weights(), noise=self.noise), rows
 
     def _noise(self) -> Callable[[Tensor], Tensor] | None:
         """What keeps the encoder from learning the rows of a table by heart."""

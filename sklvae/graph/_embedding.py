@@ -56,7 +56,7 @@ def neighbor_embedding(graph: csr_array, start: NDArray[Any], *, seed: int, n_ep
     >>> neighbor_embedding(knn_graph(points), points, seed=0).shape
     (40, 3)
     """
-    edges = triu(edge_chances(graph)).tocoo()
+    edges = edge_chances(triu(graph, format="csr")).tocoo()
     head, tail = (torch.from_numpy(nodes.astype(np.int64)) for nodes in edges.coords)
     chance = torch.from_numpy(edges.data)
     centered = start - start.mean(axis=0)
