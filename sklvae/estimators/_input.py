@@ -37,17 +37,20 @@ def check_rows(
     Raises
     ------
     ValueError
-        If X is not finite, has one sample or one feature (when fitting), or does not have the image shape.
+        If X is not finite, has one sample or feature (when fitting), does not have the image shape, or is one image.
     """
-    X = as_array(X)
+    X, seen = as_array(X), () if reset else getattr(estimator, "_event", ())
+    if isinstance(X, np.ndarray) and X.ndim > 1 and event_shape(X.shape) == seen and X[:1].size != prod(seen):
+        raise ValueError(
+            f"{type(estimator).__name__}: X must hold images, got one of shape {X.shape}. Give X[np.newaxis]."
+        )
     if isinstance(X, np.ndarray) and X.ndim > 2:
-        seen = getattr(estimator, "_event", ())
         if X.ndim > 4:
             raise ValueError(
                 f"{type(estimator).__name__}: X must be a table (n, features), or images (n, height, width) or (n, "
                 f"channels, height, width), got shape {X.shape}. Reshape it."
             )
-        if not reset and len(seen) == 3 and event_shape(X.shape[1:]) != seen:
+        if len(seen) == 3 and event_shape(X.shape[1:]) != seen:
             raise ValueError(
                 f"{type(estimator).__name__}: images must have the shape {seen} of those it was fitted on, got "
                 f"{event_shape(X.shape[1:])}. Give X as in fit, or as flat rows."

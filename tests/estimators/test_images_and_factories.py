@@ -56,6 +56,8 @@ def test_images_of_another_shape_are_refused_and_flat_rows_are_not(kind, digits)
     with pytest.raises(ValueError, match=r"images must have the shape \(1, 8, 8\) .* got \(1, 4, 16\)"):
         model.transform(X.reshape(-1, 4, 16))
     np.testing.assert_array_equal(model.transform(X), model.transform(X.reshape(-1, 1, 8, 8)))
+    with pytest.raises(ValueError, match=r"X must hold images, got one of shape \(8, 8\)"):
+        model.transform(X[0].reshape(8, 8))
     with pytest.raises(
         ValueError, match=r"X must be a table \(n, features\), or images .* got shape \(200, 1, 1, 8, 8\)"
     ):
