@@ -252,7 +252,7 @@ def table():
             mean_and_spread(test),
             f"{test.min():.1f}",
             f"{mean(rows, 'label_accuracy', 100):.1f}",
-            f"{mean(rows, 'surest_coverage', 100):.1f}, {mean(rows, 'surest_accuracy', 100):.2f}",
+            surest(rows),
             f"{mean(rows, 'calibration_error'):.3f}",
             f"{min(row['seconds'] for row in rows):.0f} to {max(row['seconds'] for row in rows):.0f}",
         ]
@@ -290,6 +290,13 @@ def parts_table(records):
         cells.append(mean_and_spread(100 * (accuracy[:, 0] - accuracy[:, 1]), signed=True))
         cells.append(", ".join(f"{mean:.3f}" for mean in error.mean(axis=0)))
         print(f"| {whole} | {part} | {len(pairs)} | {' | '.join(cells)} |")
+
+
+def surest(rows):
+    """How many rows have a confidence of 0.99 or more, in the mean, and how many of all of these are right."""
+    share = np.array([row.get("surest_coverage", np.nan) for row in rows])
+    right = np.array([row.get("surest_accuracy") or 0 for row in rows])
+    return f"{100 * share.mean():.1f}, {100 * np.sum(share * right) / (share.sum() or np.nan):.2f}"
 
 
 def mean(rows, figure, times=1):

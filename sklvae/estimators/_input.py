@@ -39,8 +39,9 @@ def check_rows(
     ValueError
         If X is not finite, has one sample or feature (when fitting), does not have the image shape, or is one image.
     """
-    X, seen = as_array(X), () if reset else getattr(estimator, "_event", ())
-    if isinstance(X, np.ndarray) and X.ndim > 1 and event_shape(X.shape) == seen and X[:1].size != prod(seen):
+    X = as_array(X)
+    seen = () if reset else getattr(estimator, "_event", ())
+    if isinstance(X, np.ndarray) and _is_one_image(X, seen):
         raise ValueError(
             f"{type(estimator).__name__}: X must hold images, got one of shape {X.shape}. Give X[np.newaxis]."
         )
@@ -116,6 +117,11 @@ def feature_moments(rows: NDArray[Any], *, shared: bool) -> tuple[NDArray[Any], 
     scale = np.sqrt(variance)
     # A constant column keeps a rounding error of its mean as its scale.
     return mean, np.where(scale > 1e-7 * np.maximum(np.abs(mean), 1e-30), scale, 1.0)
+
+
+def _is_one_image(X: NDArray[Any], event: tuple[int, ...]) -> bool:
+    """Whether X is an image; (1, height, width) are images, of which there is one, and so is a row of an image."""
+    return X.ndim > 1 and event_shape(X.shape) == event and X[:1].size != prod(event)
 
 
 def _mismatch(estimator: BaseEstimator, image_shape: tuple[int, ...], came: tuple[int, ...]) -> str:

@@ -1,5 +1,7 @@
 """What every estimator asks of images and of an encoder of one's own."""
 
+import re
+
 import numpy as np
 import pytest
 from torch import nn
@@ -56,12 +58,19 @@ def test_images_of_another_shape_are_refused_and_flat_rows_are_not(kind, digits)
     with pytest.raises(ValueError, match=r"images must have the shape \(1, 8, 8\) .* got \(1, 4, 16\)"):
         model.transform(X.reshape(-1, 4, 16))
     np.testing.assert_array_equal(model.transform(X), model.transform(X.reshape(-1, 1, 8, 8)))
-    with pytest.raises(ValueError, match=r"X must hold images, got one of shape \(8, 8\)"):
-        model.transform(X[0].reshape(8, 8))
     with pytest.raises(
         ValueError, match=r"X must be a table \(n, features\), or images .* got shape \(200, 1, 1, 8, 8\)"
     ):
         model.fit(X.reshape(-1, 1, 1, 8, 8), y)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (3, 8, 9)])
+def test_one_image_is_no_set_of_images(shape):
+    X = np.random.default_rng(0).random((20, *shape), dtype=np.float32)
+    model = quick(VariationalAutoencoder, encoder="mlp").fit(X)
+    with pytest.raises(ValueError, match=rf"X must hold images, got one of shape {re.escape(str(shape))}.*newaxis"):
+        model.transform(X[0])
+    assert model.transform(X[0][np.newaxis]).shape == model.transform(X[0].reshape(1, -1)).shape == (1, 10)
 
 
 def test_channels_that_seem_to_be_last_are_warned_of():
