@@ -8,14 +8,13 @@ benchmarks/results/cluster_label.jsonl as it ends; a fit that is there already i
 there. The oracle is a `SimulatedOracle` on the true training labels. A row of X (what the default asks about) gets its
 own label; for a decoded center (what the paper asks about) the five nearest training images vote, and less than half of
 the votes is answered INVALID. In `...-erring` one answer in twenty, at random, is another class. `...-no-contrast` and
-the like leave a part out, see `PARTS`, and `...-no-wider-no-contrast` two: the last is what its gain is of.
+the like leave a part out, see `PARTS`.
 """
 
 import argparse
 import time
-from contextlib import ExitStack, contextmanager, nullcontext
-from functools import partial, reduce
-from operator import or_
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -28,7 +27,6 @@ from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
 from sklvae.estimators import _propagation, _teaching
 from sklvae.labeling import SimulatedOracle
-from sklvae.nn import pooled_encoder
 from sklvae.objectives import _neighbors, taught_loss
 from sklvae.training import _augment, choose_device, choose_precision
 
@@ -117,15 +115,13 @@ PARTS = {
     "guesses": ({}, partial(patch.object, _teaching, "GUESSED_BELOW", 0.0)),
     "strength": ({}, partial(patch.object, _augment, "affine_strength", lambda rows, event: 1.0)),
     "longer": ({}, as_before),
-    "wider": ({}, partial(patch.object, pooled_encoder, "__defaults__", ((16, 32, 64),))),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors (latents take
 the place of directions); views (with them go contrast, small moves in predictions, the falling rate, and the steps of
 each phase are those without views); later questions where there is most doubt, in place of the largest clusters without
 an answer; the pool of graph and classifier, weighed by how well they foretold answers, in place of the classifier
 alone; known labels beside those that are spread, in training; the network's own sure guesses taught to views; the
-strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast; half of the
-128 channels of the last convolution."""
+strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast."""
 
 
 def takes_part(name, part):
@@ -136,10 +132,10 @@ def takes_part(name, part):
 
 
 LEFT_OUT = {
-    "-no-".join([name, *parts]): (name, parts)
+    f"{name}-no-{part}": (name, part)
     for name in CONFIGURATIONS
-    for parts in [(part,) for part in PARTS] + [("wider", part) for part in PARTS if part != "wider"]
-    if "-images-" in name and takes_part(name, parts[-1])
+    for part in PARTS
+    if "-images-" in name and takes_part(name, part)
 }
 ALL = [*CONFIGURATIONS, *LEFT_OUT]
 
@@ -171,9 +167,10 @@ def fill(name, seed):
 
 def run(name, seed):
     """Fit one configuration with one seed and measure it after every round."""
-    whole, parts = LEFT_OUT.get(name, (name, ()))
+    whole, part = LEFT_OUT.get(name, (name, None))
+    less, without = PARTS[part] if part else ({}, nullcontext)
     load, parameters = CONFIGURATIONS[whole]
-    parameters = reduce(or_, (PARTS[part][0] for part in parts), parameters)
+    parameters = {**parameters, **less}
     X, y, X_test, y_test = load(seed)
     expert = SimulatedOracle(X, y, n_neighbors=5 if parameters.get("propagation") == "cluster" else 1)
     if whole.endswith("-erring"):
@@ -193,9 +190,7 @@ def run(name, seed):
         return expert(queries)
 
     start = time.perf_counter()
-    with ExitStack() as without:
-        for part in parts:
-            without.enter_context(PARTS[part][1]())
+    with without():
         classifier.fit(X, oracle=oracle)
     seconds = time.perf_counter() - start - measuring
     measure()
@@ -282,8 +277,7 @@ def parts_table(records):
     """What each part is worth: ours with and without it at the seeds that both have, and the gain of each seed."""
     print("\n| configuration | left out | seeds | test accuracy %: ours, without | gain | calibration error: same |")
     print("|---" * 6 + "|")
-    for name in LEFT_OUT:
-        whole, _, part = name.rpartition("-no-")
+    for name, (whole, part) in LEFT_OUT.items():
         ours, less = ({r["seed"]: r for r in records if r["configuration"] == which} for which in (whole, name))
         pairs = [(ours[seed], less[seed]) for seed in less if seed in ours]
         if not pairs:

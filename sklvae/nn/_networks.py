@@ -100,7 +100,7 @@ def conv_encoder(
 
 
 def pooled_encoder(
-    event: Event, hidden_units: Sequence[int], n_outputs: int, channels: Sequence[int] = (16, 32, 128)
+    event: Event, hidden_units: Sequence[int], n_outputs: int, channels: Sequence[int] = (16, 32, 64)
 ) -> nn.Sequential:
     """Convolutions of 3 x 3, each normalized over the batch and followed by max-pooling, then dense layers.
 
@@ -115,7 +115,7 @@ def pooled_encoder(
         Widths of the dense hidden layers; may be empty.
     n_outputs : int
         Width of the output: 2 ``n_latent`` for q(z|x), K for logits of q(y|x).
-    channels : sequence of int, default=(16, 32, 128)
+    channels : sequence of int, default=(16, 32, 64)
         Channels of each convolution.
 
     References

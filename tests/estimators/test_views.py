@@ -154,7 +154,7 @@ def test_attraction_makes_neighbors_alike(quick_images, images):
     edges = knn_graph(X.reshape(len(X), -1)).tocoo()
 
     def likeness(attraction):
-        model = quick_images(attraction=attraction, max_epochs=25, round_epochs=1)._model
+        model = quick_images(attraction=attraction, max_epochs=15, round_epochs=1)._model
         with torch.no_grad():
             direction = model.direction(torch.from_numpy(X.astype(np.float32))[:, None]).numpy()
         cosine = direction @ direction.T
