@@ -35,6 +35,7 @@ def main() -> None:
     if arguments.quick:
         classifier.set_params(max_epochs=6)
 
+    print(f"Learning from {len(X_train):,} images and asking what 50 of them are: a minute or so.\n", flush=True)
     start = time.perf_counter()
     classifier.fit(X_train, oracle=SimulatedOracle(X_train, y_train))
     seconds = time.perf_counter() - start

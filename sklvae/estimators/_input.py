@@ -37,7 +37,8 @@ def check_rows(
     Raises
     ------
     ValueError
-        If X is not finite, has one sample or feature (when fitting), does not have the image shape, or is one image.
+        If X holds what is no number, is not finite, has one sample or feature (when fitting), does not have the image
+        shape, or is one image.
     """
     X = as_array(X)
     seen = () if reset else getattr(estimator, "_event", ())
@@ -66,9 +67,17 @@ def check_rows(
             )
         X = X.reshape(len(X), -1)
     least = 2 if reset else 1
-    rows: NDArray[Any] = validate_data(
-        estimator, X, reset=reset, dtype=DTYPES, ensure_min_samples=least, ensure_min_features=least
-    )
+    try:
+        rows: NDArray[Any] = validate_data(
+            estimator, X, reset=reset, dtype=DTYPES, ensure_min_samples=least, ensure_min_features=least
+        )
+    except ValueError as error:
+        if columns := _without_numbers(X):
+            raise ValueError(
+                f"{type(estimator).__name__}: X must hold numbers, but columns {columns} do not: {error}. Encode them, "
+                "for instance by sklearn.preprocessing.OneHotEncoder."
+            ) from error
+        raise
     if image_shape is not None and prod(image_shape) != rows.shape[1]:
         raise ValueError(_mismatch(estimator, tuple(image_shape), rows.shape))
     return rows
@@ -117,6 +126,22 @@ def feature_moments(rows: NDArray[Any], *, shared: bool) -> tuple[NDArray[Any], 
     scale = np.sqrt(variance)
     # A constant column keeps a rounding error of its mean as its scale.
     return mean, np.where(scale > 1e-7 * np.maximum(np.abs(mean), 1e-30), scale, 1.0)
+
+
+def _without_numbers(X: Any) -> list[Any]:
+    """Names, or indices, of the columns of a table in which something is no number."""
+    if len(getattr(X, "shape", ())) != 2:
+        return []
+    columns = [(name, X[name]) for name in X.columns] if hasattr(X, "columns") else list(enumerate(np.asarray(X).T))
+    return [name for name, column in columns if not _holds_numbers(column)]
+
+
+def _holds_numbers(column: Any) -> bool:
+    try:
+        np.asarray(column, dtype=np.float64)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _is_one_image(X: NDArray[Any], event: tuple[int, ...]) -> bool:

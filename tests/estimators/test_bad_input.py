@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sklvae import INVALID, SKIP, VariationalAutoencoder
@@ -23,7 +24,12 @@ def bad_values():
         "one sample": (X[:1], {}, "1 sample"),
         "one feature": (X[:, :1], {}, r"1 feature\(s\)"),
         "constant features": (np.ones((40, 4)), {}, "constant features"),
-        "no number": (np.full((40, 4), "x"), {}, "could not convert string to float"),
+        "no number": (np.full((40, 4), "x"), {}, r"columns \[0, 1, 2, 3\] do not: could not convert string"),
+        "a column of text": (
+            pd.DataFrame(X, columns=[*"abcd"]).assign(color="red"),
+            {},
+            r"but columns \['color'\] do not: .* Encode",
+        ),
         "n_latent": (X, {"n_latent": 0}, "n_latent must be an integer >= 1, got 0"),
         "beta": (X, {"beta": -1}, "beta must be a finite number >= 0"),
         "likelihood": (X, {"likelihood": "poisson"}, "likelihood must be one of 'auto', 'bernoulli', 'gaussian'"),
