@@ -71,7 +71,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         How often a cluster may be split.
     propagation : {"graph", "cluster"}, default="graph"
         "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the most
-        typical row of each cluster is asked about; with known labels, of those without an answer where doubt is most.
+        typical row of each cluster is asked about, later of those with the fewest answers where doubt is most.
         Labels spread over neighbors among inputs and latents; in a table, a forest has a say as far as it foretells.
     augment : callable, "auto" or None, default="auto"
         A function makes views of a batch, (B, C, H, W) or (B, n_features), to which labels are taught, and sure guesses
@@ -306,8 +306,9 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         if previous is not None:
             self._require_same_network()
         known = self._check_labels(y, len(rows), asks=asks)
-        for name in ("classes_", "labels_", "label_confidence_", "temperature_", "_class_latents"):
-            self.__dict__.pop(name, None)  # of an earlier fit, which the network no longer fits
+        of_a_fit = ("classes_", "labels_", "label_confidence_", "temperature_", "_class_latents")
+        for name in of_a_fit if previous is not None else ("net_", *of_a_fit):
+            self.__dict__.pop(name, None)  # of an earlier fit
         self.answers_: list[Answer] = []
         self.rounds_: list[dict[str, Any]] = []
         self.history_: list[dict[str, Any]] = []
@@ -363,8 +364,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         name = type(self).__name__
         if y is None and not asks:
             raise ValueError(
-                f"{name} requires y to be passed, but the target y is None. Pass labels as y (-1 where "
-                "unlabeled), an oracle, or both."
+                f"{name} requires y to be passed, but the target y is None. Pass y (-1: unlabeled), an oracle, or both."
             )
         labels: dict[int, tuple[Any, float]] = {}
         if y is not None:

@@ -27,7 +27,7 @@ from ..labeling import (
     temperature_between,
 )
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
-from ..training import NonFiniteLossError, fresh_seed, in_blocks, seeded
+from ..training import fresh_seed, in_blocks, seeded
 from ._opinions import classify_latent, classify_moved, directions, encode
 from ._points import input_points, side_by_side
 from ._propagation import PROPAGATIONS, Known, Plan, Round, Spread
@@ -228,7 +228,7 @@ class LabelingRun(Run):
         epochs = self.teaching.epochs("last" if last else "round")
         try:
             net = settings._train(model, objective, rows, max_epochs=epochs, rng=self.rng, phase=f"round {number}")
-        except NonFiniteLossError:
+        except Exception:
             model.load_state_dict(earlier)  # what the rounds before have learned stays usable
             raise
         return bool(net.interrupted_)

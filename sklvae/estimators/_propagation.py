@@ -265,9 +265,9 @@ def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> P
     Neighbors are taken both among the inputs and in the latent space: the first keep what an encoder that
     trains on its own labels forgets, the second carry what it has learned.
 
-    Every round asks about the rows nearest to the means of clusters: about all clusters while nothing is known, then
-    about those without an answer in which there is most doubt. Of a table, graph and a random forest are pooled, as
-    known labels judge them.
+    Every round asks about the rows nearest to the means of clusters, those with the fewest answers: the largest of them
+    before there is a classifier, then those in which there is most doubt. Of a table, graph and a random forest are
+    pooled, as known labels judge them.
     """
     graph = round_.graph()
     if plan is not None:

@@ -145,7 +145,7 @@ class Views(Teaching):
         """The bound, and the contrast of views of neighbors where there is `attraction`."""
         beta, attraction, augment = self.estimator.beta, self.estimator.attraction, self.augment
         if not attraction:
-            return lambda vae, x: beta_vae_loss(vae, augment(x), beta=beta), Rows(self.rows, self.event)
+            return partial(_loss_of_views, augment=augment, beta=beta), Rows(self.rows, self.event)
         rows = WithNeighbors(self.rows, self.event, edge_chances(inputs_graph()))
         return partial(neighbor_vae_loss, beta=beta, attraction=attraction, augment=augment), rows
 
@@ -155,6 +155,11 @@ class Views(Teaching):
         rows = WithLabeled(self.rows, self.event, codes=codes, weights=weights, **self._labels(spread))
         guesses = len(known.labels) < GUESSED_BELOW * len(self.rows)
         return partial(taught_loss, **self._weights(), augment=self.augment, guesses=guesses), rows
+
+
+def _loss_of_views(vae: VAE, x: Tensor, *, augment: Augment, beta: float) -> dict[str, Tensor]:
+    """The bound of views, which are what is decoded, too."""
+    return beta_vae_loss(vae, augment(x), beta=beta)
 
 
 def teaching_of(estimator: ClusterLabelVAEClassifier, rows: NDArray[Any]) -> Teaching:

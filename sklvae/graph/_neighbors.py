@@ -52,7 +52,8 @@ def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
     """
     n = len(points)
     n_neighbors = min(n_neighbors, n - 1)
-    # Exhaustive search is one matrix product after another: faster than a tree until its square tells.
+    # Exhaustive search is one matrix product after another: faster than a tree until its square tells. "auto" is a tree
+    # where points have few columns.
     algorithm = "brute" if n <= MOST_EXHAUSTIVE else "auto"
     distance, index = NearestNeighbors(n_neighbors=n_neighbors, algorithm=algorithm).fit(points).kneighbors()
     scale = np.maximum(distance[:, -1:], np.finfo(np.float64).tiny)

@@ -12,8 +12,8 @@ __all__ = ["principal_points"]
 
 CHUNK = 4096
 
-MOST_FITTED = 10_000
-"""Rows, evenly spaced, that the components are found on; all rows are projected."""
+MOST_FITTED, MOST_VALUES = 10_000, 50_000_000
+"""Rows, evenly spaced, that the components are found on, and of how many values these may be."""
 
 
 def principal_points(
@@ -45,17 +45,21 @@ def principal_points(
     >>> principal_points(np.random.default_rng(0).normal(size=(90, 60)), n_components=5).shape
     (90, 5)
     """
-    some = rows[:: -(-len(rows) // MOST_FITTED)]
+    n_fitted = min(MOST_FITTED, max(MOST_VALUES // rows.shape[1], n_components))
+    some = rows[:: -(-len(rows) // n_fitted)]
     by_row = by_row and bool(standardized(some / scale).any())
+    only_scaled = rows.shape[1] <= n_components
+    # Far from zero, float32 is inexact, and so are the moments that the components are found by.
+    center = 0.0 if by_row or only_scaled else (some / scale).mean(axis=0)
 
     def scaled(chunk: NDArray[Any]) -> NDArray[np.float32]:
         points = chunk / scale
-        return (standardized(points) if by_row else points).astype(np.float32)
+        return (standardized(points) if by_row else points - center).astype(np.float32)
 
     chunks = (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK))
-    if rows.shape[1] <= n_components:
+    if only_scaled:
         return np.concatenate([scaled(chunk) for chunk in chunks])
-    pca = PCA(min(n_components, len(rows)), svd_solver="covariance_eigh").fit(scaled(some))
+    pca = PCA(min(n_components, len(rows)), random_state=0).fit(scaled(some))
     return np.concatenate([pca.transform(scaled(chunk)) for chunk in chunks])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array, eye_array
+from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import cg
 
 __all__ = ["spread_labels"]
@@ -16,7 +17,8 @@ def spread_labels(graph: csr_array, seeds: NDArray[Any], *, alpha: float = 0.99)
     """Spread the mass of labeled nodes over a graph and give every node class probabilities.
 
     Solves ``(I - alpha S) F = (1 - alpha) Y`` with ``S = D^-1/2 W D^-1/2`` by conjugate gradients, divides
-    each class by its mass and each row by its sum.
+    each class by its mass and each row by its sum. Nodes so far from every label that the solver stops before any mass
+    gets there have the probabilities of the nearest node, in edges, that has some.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ def spread_labels(graph: csr_array, seeds: NDArray[Any], *, alpha: float = 0.99)
     Returns
     -------
     ndarray of shape (n, n_classes)
-        Rows sum to 1; a node that no mass reaches has a row of 0.
+        Rows sum to 1; a node that is not connected to a label has a row of 0.
 
     References
     ----------
@@ -53,4 +55,15 @@ def spread_labels(graph: csr_array, seeds: NDArray[Any], *, alpha: float = 0.99)
     total = mass.sum(axis=0)
     mass = mass / np.where(total > 0, total, 1)
     row = mass.sum(axis=1, keepdims=True)
-    return np.divide(mass, row, out=np.zeros_like(mass), where=row > 0)
+    return _carried_on(graph, np.divide(mass, row, out=np.zeros_like(mass), where=row > 0))
+
+
+def _carried_on(graph: csr_array, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of 0 become those of the nearest nodes with mass, where there is a path."""
+    reached = share.any(axis=1)
+    if reached.all() or not reached.any():
+        return share
+    sources = np.flatnonzero(reached)
+    hops = {"directed": False, "unweighted": True, "min_only": True, "return_predecessors": True}
+    _, _, nearest = dijkstra(graph, indices=sources, **hops)
+    return np.where((nearest >= 0)[:, None], share[np.maximum(nearest, 0)], 0.0)

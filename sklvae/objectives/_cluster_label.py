@@ -138,6 +138,8 @@ def taught_loss(
     if guesses:
         with torch.no_grad():
             probability, guess = model.classify(model.vae.encode(x)).probs.max(dim=1)
+        # Older versions of torch (their issue 158232) would go on with the weights cast here, which have no gradient.
+        torch.clear_autocast_cache()
     bound = elbo(model.vae, augment(x))
     terms, label = bound.loss(beta), model.classify(bound.z)
     terms["cross_entropy"] = -weight * label.log_prob(code)

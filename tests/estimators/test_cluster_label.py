@@ -8,6 +8,7 @@ from skorch.callbacks import Callback
 
 from sklvae import INVALID, SKIP, ClusterLabelVAEClassifier
 from sklvae.labeling import Answer, MemoizingOracle, SimulatedOracle
+from sklvae.training import NonFiniteLossError
 
 
 @pytest.mark.parametrize("propagation", ["graph", "cluster"])
@@ -83,11 +84,12 @@ def test_half_of_the_questions_come_first_and_later_rounds_share_the_rest(settin
     assert [record["n_queries"] for record in classifier.rounds_] == shares
 
 
-def test_the_answer_about_a_row_is_its_label(blobs, quick, truth):
+def test_the_answer_about_a_row_is_its_label_as_sure_as_it_was_given(blobs, quick):
     X, _ = blobs
-    classifier = quick().fit(X, oracle=lambda queries: [("ab"[query.index % 2], 0.7)[0] for query in queries])
-    for answer in classifier.answers_:
-        assert classifier.labels_[answer.query.index] == answer.label
+    classifier = quick().fit(X, oracle=lambda queries: [Answer("ab"[query.index % 2], 0.7) for query in queries])
+    rows = [answer.query.index for answer in classifier.answers_]
+    assert classifier.labels_[rows].tolist() == [answer.label for answer in classifier.answers_]
+    np.testing.assert_allclose(classifier.label_confidence_[rows], 0.7)
 
 
 def test_labels_in_y_stand_and_are_not_asked(blobs, quick, truth):
@@ -99,7 +101,8 @@ def test_labels_in_y_stand_and_are_not_asked(blobs, quick, truth):
         rows = np.flatnonzero(known >= 0)
         np.testing.assert_array_equal(classifier.labels_[rows], y[rows])
         np.testing.assert_array_equal(classifier.label_confidence_[rows], 1)
-        assert not {q.index for batch in oracle.batches for q in batch} & set(rows.tolist())
+        asked = {query.index for batch in oracle.batches for query in batch}
+        assert asked == {None} if propagation == "cluster" else not asked & set(rows.tolist())
 
 
 @pytest.mark.parametrize("propagation", ["graph", "cluster"])
@@ -353,3 +356,25 @@ def test_a_failed_second_fit_leaves_nothing_of_the_first(blobs, quick, truth):
         classifier.fit(X, oracle=oracle)
     with pytest.raises(NotFittedError):
         classifier.predict(X)
+
+
+def test_a_second_fit_that_fails_before_its_first_question_leaves_no_network(blobs, quick, truth):
+    X, y = blobs
+    classifier = quick().fit(X, y)
+    with pytest.raises(NonFiniteLossError):
+        classifier.set_params(lr=1e30).fit(X + 5, oracle=truth(y))
+    with pytest.raises(NotFittedError):
+        classifier.transform(X)
+
+
+def test_a_warm_start_without_answers_keeps_the_network_to_start_from(blobs, quick, truth):
+    X, y = blobs
+    classifier = quick(warm_start=True).fit(X, y)
+
+    def oracle(queries):
+        raise ConnectionError("gone")
+
+    with pytest.raises(RuntimeError, match="gone"):
+        classifier.fit(X, oracle=oracle)
+    classifier.fit(X, oracle=truth(y))
+    assert "pretrain" not in {record["phase"] for record in classifier.history_}

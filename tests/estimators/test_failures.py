@@ -25,21 +25,32 @@ def test_early_stopping_ends_a_phase_and_is_no_interruption(blobs, quick, truth)
     assert len(vae.history_) < 10
 
 
+def make_infinite(net):
+    net.module_.objective.keywords["gamma"] = np.inf
+
+
+def run_out_of_memory(net):
+    for parameter in net.module_.parameters():
+        parameter.data += 1
+    raise MemoryError("no more")
+
+
 class BreakRound(Callback):
-    """Makes the loss infinite in the second round."""
+    """Breaks the second round."""
 
     def on_train_begin(self, net, **kwargs):
         if "round 1" in getattr(self, "phases", []):
-            net.module_.objective.keywords["gamma"] = np.inf
+            self.breaks(net)
 
-    def __init__(self, phases):
-        self.phases = phases
+    def __init__(self, phases, breaks):
+        self.phases, self.breaks = phases, breaks
 
 
-def test_a_round_whose_loss_is_infinite_leaves_the_classifier_of_the_round_before(blobs, quick, truth):
+@pytest.mark.parametrize(("breaks", "error"), [(make_infinite, NonFiniteLossError), (run_out_of_memory, MemoryError)])
+def test_a_round_that_breaks_leaves_the_classifier_of_the_round_before(breaks, error, blobs, quick, truth):
     X, y = blobs
     phases, expert = [], truth(y)
-    classifier = quick(callbacks=[BreakRound(phases)])
+    classifier = quick(callbacks=[BreakRound(phases, breaks)])
     before = []
 
     def oracle(queries):
@@ -48,7 +59,7 @@ def test_a_round_whose_loss_is_infinite_leaves_the_classifier_of_the_round_befor
             phases.append("round 1")
         return expert(queries)
 
-    with pytest.raises(NonFiniteLossError):
+    with pytest.raises(error):
         classifier.fit(X, oracle=oracle)
     np.testing.assert_array_equal(classifier.predict_proba(X), before[0])
     assert len(classifier.answers_) == 12

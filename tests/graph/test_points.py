@@ -38,6 +38,22 @@ def test_chunks_and_a_sample_of_rows_give_the_same_plane(monkeypatch):
     np.testing.assert_allclose(pdist(principal_points(X, n_components=8)), pdist(X), rtol=1e-3)
 
 
+def test_how_far_from_zero_rows_are_does_not_matter():
+    """float32 has seven digits, and a year in seconds takes them all."""
+    X = flat_world(400, 60)
+    expected = principal_points(X, n_components=8)
+    np.testing.assert_allclose(pdist(principal_points(X + 1e7, n_components=8)), pdist(expected), rtol=1e-3)
+
+
+def test_a_sample_of_wide_rows_is_smaller(monkeypatch):
+    X, fitted = flat_world(103, 70), []
+    fit = PCA.fit
+    monkeypatch.setattr(PCA, "fit", lambda pca, rows: fitted.append(len(rows)) or fit(pca, rows))
+    monkeypatch.setattr(points_module, "MOST_VALUES", 30 * 70)
+    np.testing.assert_allclose(pdist(principal_points(X, n_components=8)), pdist(X), rtol=1e-3)
+    assert fitted == [26]
+
+
 def test_few_features_are_scaled_in_chunks(monkeypatch):
     X, scale = np.random.default_rng(0).normal(size=(23, 4)), np.array([1.0, 2.0, 4.0, 0.5])
     monkeypatch.setattr(points_module, "CHUNK", 10)

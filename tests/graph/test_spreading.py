@@ -100,6 +100,17 @@ def test_labels_reach_what_is_connected_to_them_and_nothing_else(seed, n, n_clas
         np.testing.assert_array_equal(found[elsewhere, k], 0)
 
 
+def test_labels_reach_the_far_end_of_a_curve():
+    """Hundreds of edges away, mass is smaller than the solver's tolerance; whoever is nearer is right."""
+    points = np.linspace(0, 1, 3000)[:, None]
+    seeds = np.zeros((3000, 3))
+    seeds[[200, 2800], [0, 2]] = 1
+    found = spread_labels(knn_graph(points), seeds)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_array_equal(found[:1480].argmax(axis=1), 0)
+    np.testing.assert_array_equal(found[1520:].argmax(axis=1), 2)
+
+
 @settings(max_examples=20)
 @given(st.integers(0, 10_000), st.floats(0.1, 10), st.floats(0.01, 100))
 def test_how_many_labels_a_class_has_and_the_unit_of_the_weights_do_not_matter(seed, mass, unit):
