@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,12 @@ def _unlabeled_numbers(y: NDArray[Any]) -> NDArray[np.bool_]:
         return np.isnan(y) | (y == UNLABELED)
     if np.issubdtype(y.dtype, np.signedinteger):
         return np.asarray(y == UNLABELED)
+    if y.dtype.kind == "u" and np.mean(y == np.iinfo(y.dtype).max) > 0.5:
+        warnings.warn(
+            f"Most labels are {np.iinfo(y.dtype).max}, which is a class here, and what -1 becomes in {y.dtype}. Mark "
+            "unlabeled rows by -1 in y.astype(int).",
+            stacklevel=3,
+        )
     return np.zeros(len(y), dtype=bool)
 
 

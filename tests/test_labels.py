@@ -87,6 +87,14 @@ def test_unsigned_and_bool_labels_stand_beside_the_mark():
         assert join_labels(classes, np.append(codes, UNLABELED)).tolist() == [*y.tolist(), UNLABELED]
 
 
+def test_unsigned_labels_of_which_most_are_what_the_mark_becomes_get_a_warning():
+    y = np.array([3, 7, 3, 5, 7], dtype=np.uint8)
+    with pytest.warns(
+        UserWarning, match=r"Most labels are 255, .* what -1 becomes in uint8. Mark .* -1 in y.astype\(int\)"
+    ):
+        split_labels(np.where([True, False, False, False, True], y, np.array(-1).astype(np.uint8)))
+
+
 @pytest.mark.parametrize("y", [np.array(["cat", "-1"]), as_objects(["cat", "-1"]), ["cat", "-1"]])
 def test_a_spelled_out_mark_is_refused_with_a_way_to_write_it_that_works(y):
     with pytest.raises(ValueError, match='string "-1", which is not the mark of an unlabeled row') as info:

@@ -53,7 +53,7 @@ from ._constraints import (
     one_of,
     sequence_of_positive_int,
 )
-from ._input import check_rows, constant, event_shape, feature_moments, sample_shape, within_unit
+from ._input import check_rows, constant, event_shape, feature_moments, sample_shape, warn_of_another_scale, within_unit
 from ._module_params import make_tried
 from ._persistence import PersistenceMixin
 
@@ -212,7 +212,6 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         if self.likelihood_ == "bernoulli":
             self._require_unit(rows)
         draws = torch.from_numpy(standard_draws(self._model.n_latent))
-
         return in_blocks(self._model, partial(self._bound, draws=draws), rows, self._event)
 
     @staticmethod
@@ -225,7 +224,9 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
     def _apply(self, function: Callable[[Any, Tensor], Tensor], X: Any, module: nn.Module | None = None) -> Any:
         check_is_fitted(self, "net_")
-        return in_blocks(module or self._model, function, check_rows(self, X, reset=False), self._event)
+        rows = check_rows(self, X, reset=False)
+        warn_of_another_scale(self, rows)
+        return in_blocks(module or self._model, function, rows, self._event)
 
     def _start(self, X: Any) -> tuple[NDArray[Any], np.random.RandomState]:
         """Check parameters and X, and settle what depends on them."""

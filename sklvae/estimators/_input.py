@@ -19,6 +19,7 @@ __all__ = [
     "event_shape",
     "feature_moments",
     "sample_shape",
+    "warn_of_another_scale",
     "within_unit",
 ]
 
@@ -71,11 +72,11 @@ def check_rows(
         rows: NDArray[Any] = validate_data(
             estimator, X, reset=reset, dtype=DTYPES, ensure_min_samples=least, ensure_min_features=least
         )
-    except ValueError as error:
+    except (ValueError, np.exceptions.DTypePromotionError) as error:
         if columns := _without_numbers(X):
             raise ValueError(
-                f"{type(estimator).__name__}: X must hold numbers, but columns {columns} do not: {error}. Encode them, "
-                "for instance by sklearn.preprocessing.OneHotEncoder."
+                f"{type(estimator).__name__}: X must hold numbers, but columns {columns} do not: {error}. Drop "
+                "them, or encode them, for instance by sklearn.preprocessing.OneHotEncoder."
             ) from error
         raise
     if image_shape is not None and prod(image_shape) != rows.shape[1]:
@@ -104,6 +105,16 @@ def event_shape(sample: Sequence[int]) -> tuple[int, ...]:
 def within_unit(rows: NDArray[Any]) -> bool:
     """Whether all values are in [0, 1], once uint8 pixels are fractions of 255."""
     return rows.dtype == np.uint8 or (rows.min() >= 0 and rows.max() <= 1)
+
+
+def warn_of_another_scale(estimator: Any, rows: NDArray[Any]) -> None:
+    """Warn where a Bernoulli likelihood was fitted on values in [0, 1], and new rows lie far outside."""
+    if estimator.likelihood_ == "bernoulli" and rows.dtype != np.uint8 and (rows.min() < -1 or rows.max() > 2):
+        warnings.warn(
+            f"{type(estimator).__name__}: fitted on values in [0, 1] (uint8 counts as fractions of 255), got values "
+            f"from {rows.min():g} to {rows.max():g}. Give X on the scale of the training data.",
+            stacklevel=4,
+        )
 
 
 def constant(rows: NDArray[Any]) -> bool:
@@ -137,8 +148,11 @@ def _without_numbers(X: Any) -> list[Any]:
 
 
 def _holds_numbers(column: Any) -> bool:
+    values = np.asarray(column)
+    if values.dtype.kind not in "OUS":
+        return values.dtype.kind not in "mM"
     try:
-        np.asarray(column, dtype=np.float64)
+        values.astype(np.float64)
     except (ValueError, TypeError):
         return False
     return True

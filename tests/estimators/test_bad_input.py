@@ -28,7 +28,12 @@ def bad_values():
         "a column of text": (
             pd.DataFrame(X, columns=[*"abcd"]).assign(color="red"),
             {},
-            r"but columns \['color'\] do not: .* Encode",
+            r"but columns \['color'\] do not: .* Drop them, or encode",
+        ),
+        "a column of dates": (
+            pd.DataFrame(X, columns=[*"abcd"]).assign(day=pd.Timestamp("2026-11-30")),
+            {},
+            r"but columns \['day'\] do not: (?s:.*) Drop them",
         ),
         "n_latent": (X, {"n_latent": 0}, "n_latent must be an integer >= 1, got 0"),
         "beta": (X, {"beta": -1}, "beta must be a finite number >= 0"),
@@ -48,6 +53,16 @@ def test_bad_data_or_parameter_is_named(case, quick):
         VariationalAutoencoder(**{"max_epochs": 2, **parameters}).fit(X)
     with pytest.raises(ValueError, match=message):
         quick(**parameters).fit(X, np.arange(len(X)) % 2)
+
+
+def test_values_on_another_scale_than_those_of_the_fit_get_a_warning(digits):
+    X, _ = digits
+    vae = VariationalAutoencoder(max_epochs=1, random_state=0).fit(X)
+    vae.transform(np.where(X > 0, 1.2 * X, -0.1))
+    with pytest.warns(
+        UserWarning, match=r"fitted on values in \[0, 1\].*, got values from 0 to 255. Give X on the scale"
+    ):
+        vae.transform(255 * X)
 
 
 def test_some_constant_features_are_no_harm(blobs):
