@@ -63,7 +63,12 @@ def _carried_on(graph: csr_array, share: NDArray[np.float64]) -> NDArray[np.floa
     reached = share.any(axis=1)
     if reached.all() or not reached.any():
         return share
-    sources = np.flatnonzero(reached)
-    hops = {"directed": False, "unweighted": True, "min_only": True, "return_predecessors": True}
-    _, _, nearest = dijkstra(graph, indices=sources, **hops)
+    _, _, nearest = dijkstra(
+        graph,
+        directed=False,
+        indices=np.flatnonzero(reached),
+        unweighted=True,
+        min_only=True,
+        return_predecessors=True,
+    )
     return np.where((nearest >= 0)[:, None], share[np.maximum(nearest, 0)], 0.0)
