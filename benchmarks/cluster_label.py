@@ -115,21 +115,19 @@ PARTS = {
     "guesses": ({}, partial(patch.object, _teaching, "GUESSED_BELOW", 0.0)),
     "strength": ({}, partial(patch.object, _augment, "affine_strength", lambda rows, event: 1.0)),
     "longer": ({}, as_before),
-    "noise": ({"augment": None}, nullcontext),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors (latents take
 the place of directions); views (with them go contrast, small moves in predictions, the falling rate, and the steps of
 each phase are those without views); later questions where there is most doubt, in place of the largest clusters without
 an answer; the pool of graph and classifier, weighed by how well they foretold answers, in place of the classifier
 alone; known labels beside those that are spread, in training; the network's own sure guesses taught to views; the
-strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast; of flat
-rows, the noise that the encoder sees."""
+strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast."""
 
 
 def takes_part(name, part):
-    """Whether there is anything to leave out: noise of flat rows; guesses, where labels are few; later rounds."""
-    if part == "noise" or "-images-" not in name:
-        return part == "noise" and name.endswith("-default")
+    """Whether there is anything to leave out: views of images; guesses, where labels are few; later rounds."""
+    if "-images-" not in name:
+        return False
     if part == "guesses":
         return not name.startswith("digits") and not name.endswith("-1000")
     return part not in ("doubt", "pool") or not name.endswith("-10")

@@ -75,8 +75,8 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
         Labels spread over neighbors among inputs and latents; in a table, a forest has a say as far as it foretells.
     augment : callable, "auto" or None, default="auto"
         A function makes views of a batch, (B, C, H, W) or (B, n_features), to which labels are taught, and sure guesses
-        while under 0.5% of rows have labels. "auto" moves, turns, scales, shears images as in `M2Classifier`, predicts
-        from small moves, too, and gives columns of a table noise of 0.3 SD. None: neither. For ``propagation="graph"``.
+        while under 0.5% of rows have labels. "auto" moves, turns, scales, shears images as in `M2Classifier`, and
+        predicts from small moves, too; it leaves tables as they are. None: no views. For ``propagation="graph"``.
     attraction : float, default=100.0
         Weight, per sample, of what makes views of neighbors alike before the first question; 0: latents are clustered.
     classes : array-like, default=None

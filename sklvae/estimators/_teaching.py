@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
@@ -16,9 +15,8 @@ from torch import Tensor
 from ..graph import edge_chances
 from ..nn import VAE, NeighborVAE
 from ..objectives import beta_vae_loss, cluster_label_loss, neighbor_vae_loss, taught_loss
-from ..training import Augment, Rows, WithLabeled, WithNeighbors, choose_augment, column_noise
+from ..training import Augment, Rows, WithLabeled, WithNeighbors, choose_augment
 from ._base import auto_epochs
-from ._input import feature_moments
 from ._propagation import Known, Spread
 
 if TYPE_CHECKING:
@@ -94,33 +92,20 @@ class Teaching(ABC):
 
 
 class Plain(Teaching):
-    """Rows as they are, a table's with noise in its columns: labels are as good as what spreads them."""
+    """Rows as they are: labels are as good as what spreads them."""
 
     steps: ClassVar = {"pretrain": 4000, "round": 1000, "last": 1000}
     auto_gamma: ClassVar = 50.0
     unjudged: ClassVar = (0.0, 1.0)
 
-    def __init__(self, estimator: ClusterLabelVAEClassifier, rows: NDArray[Any]) -> None:
-        super().__init__(estimator, rows)
-        self.noise = self._noise()
-
     def before_labels(self, inputs_graph: Callable[[], csr_array]) -> Taught:
         """The bound alone."""
-        return partial(beta_vae_loss, beta=self.estimator.beta, noise=self.noise), Rows(self.rows, self.event)
+        return partial(beta_vae_loss, beta=self.estimator.beta), Rows(self.rows, self.event)
 
     def with_labels(self, spread: Spread, known: Known) -> Taught:
         """The bound and the labels that are spread."""
         rows = Rows(self.rows, self.event, **self._labels(spread))
-        return partial(cluster_label_loss, **self._weights(), noise=self.noise), rows
-
-    def _noise(self) -> Callable[[Tensor], Tensor] | None:
-        """What keeps the encoder from learning the rows of a table by heart."""
-        settings = self.estimator
-        if settings.propagation != "graph" or settings.augment != "auto" or len(self.event) != 1:
-            return None
-        _, scale = feature_moments(self.rows, shared=False)
-        varies = self.rows.max(axis=0) > self.rows.min(axis=0)
-        return partial(column_noise, scale=torch.from_numpy(scale * varies))
+        return partial(cluster_label_loss, **self._weights()), rows
 
 
 class Views(Teaching):

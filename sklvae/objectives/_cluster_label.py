@@ -27,7 +27,6 @@ def cluster_label_loss(
     *,
     beta: float,
     gamma: float,
-    noise: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """L = L_VAE - gamma w_n ln p(y_n | z_n), with w_n = 0 for a sample that has no label.
 
@@ -43,8 +42,6 @@ def cluster_label_loss(
         Confidence w_n in [0, 1] of each label.
     beta, gamma : float
         Weights of the KL and of the cross-entropy, per sample.
-    noise : callable, default=None
-        Gives a batch x~ with noise in it; z_n is drawn from q(z|x~), as in `beta_vae_loss`.
 
     Returns
     -------
@@ -66,7 +63,7 @@ def cluster_label_loss(
     >>> terms["loss"].shape, terms["cross_entropy"] > 0
     (torch.Size([3]), tensor([ True,  True, False]))
     """
-    bound = elbo(model.vae, x, None if noise is None else model.vae.posterior(noise(x)))
+    bound = elbo(model.vae, x)
     cross_entropy = -weight * model.classify(bound.z).log_prob(code)
     terms = bound.loss(beta)
     return {**terms, "loss": terms["loss"] + gamma * cross_entropy, "cross_entropy": cross_entropy}

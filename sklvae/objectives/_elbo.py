@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -75,12 +74,8 @@ def elbo(vae: VAE, x: Tensor, posterior: Independent | None = None) -> ElboTerms
     return ElboTerms(vae.likelihood(z).log_prob(x), kl_divergence(posterior, vae.prior()), z)
 
 
-def beta_vae_loss(
-    vae: VAE, x: Tensor, *, beta: float, noise: Callable[[Tensor], Tensor] | None = None
-) -> dict[str, Tensor]:
+def beta_vae_loss(vae: VAE, x: Tensor, *, beta: float) -> dict[str, Tensor]:
     """L_VAE = -E_q[log p(x|z)] + beta KL(q(z|x) || p(z)).
-
-    With noise it is q(z|x~), x~ = noise(x): x is to be found again without it.
 
     Parameters
     ----------
@@ -90,8 +85,6 @@ def beta_vae_loss(
         A batch.
     beta : float
         Weight of the KL, per sample.
-    noise : callable, default=None
-        Gives a batch with noise in it.
 
     Returns
     -------
@@ -100,8 +93,7 @@ def beta_vae_loss(
 
     References
     ----------
-    Higgins et al., 2017, Equation 4; cluster-label paper, Equation 1. With noise: Im, Ahn, Memisevic and Bengio, 2017,
-    "Denoising criterion for variational auto-encoding framework".
+    Higgins et al., 2017, Equation 4; cluster-label paper, Equation 1.
 
     Examples
     --------
@@ -113,4 +105,4 @@ def beta_vae_loss(
     >>> torch.allclose(terms["loss"], terms["reconstruction"] + 4 * terms["kl"])
     True
     """
-    return elbo(vae, x, None if noise is None else vae.posterior(noise(x))).loss(beta)
+    return elbo(vae, x).loss(beta)

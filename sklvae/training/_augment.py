@@ -1,4 +1,4 @@
-"""Views of an image, and noise in a table: the same thing, seen a little differently."""
+"""Views of an image: the same thing, seen a little differently."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ __all__ = [
     "Augment",
     "affine_strength",
     "choose_augment",
-    "column_noise",
     "sees_views",
     "small_affine",
     "small_moves",
@@ -38,9 +37,6 @@ STRENGTHS = (1.0, 0.7, 0.5, 0.35, 0.25)
 
 N_MOVED, N_IMAGES, MOST_VALUES = 1000, 6000, 10_000_000
 """Images that it moves, and images that it looks at, these among them; and of how many values these may be."""
-
-NOISE = 0.3
-"""Of a table: as a share of the standard deviation of a column."""
 
 FARTHER = 1.1
 """Factor by which moved images may lie farther from the others."""
@@ -170,34 +166,6 @@ def affine_strength(rows: NDArray[Any], event: Sequence[int]) -> float:
 
     before = distance(0.0)
     return next((s for s in STRENGTHS if (distance(s) <= FARTHER * before).float().mean() >= 0.5), 0.0)
-
-
-def column_noise(x: Tensor, scale: Tensor) -> Tensor:
-    """Add normal noise to a table, of 0.3 standard deviations of each column.
-
-    Parameters
-    ----------
-    x : Tensor of shape (B, n_features)
-        Rows.
-    scale : Tensor of shape (n_features,)
-        Standard deviations.
-
-    Returns
-    -------
-    Tensor of shape (B, n_features)
-
-    References
-    ----------
-    Bishop, 1995, "Training with noise is equivalent to Tikhonov regularization".
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklvae.training import column_noise
-    >>> column_noise(torch.zeros(4000, 2), torch.tensor([10.0, 0.0])).std(dim=0).round()
-    tensor([3., 0.])
-    """
-    return x + NOISE * scale.to(x) * torch.randn_like(x)
 
 
 def sees_views(augment: str | Augment | None, event: Sequence[int]) -> bool:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
-from sklearn.datasets import make_classification
 from skorch.callbacks import Callback
 
 from sklvae import load
@@ -16,7 +15,7 @@ from sklvae.graph import knn_graph
 from sklvae.labeling import SKIP, OracleError
 from sklvae.nn import VAE
 from sklvae.nn._neighbor_vae import N_DIRECTIONS
-from sklvae.training import column_noise, small_moves
+from sklvae.training import small_moves
 
 
 @pytest.fixture
@@ -80,46 +79,6 @@ def test_labels_weigh_more_where_there_are_views(quick_images, quick, blobs, tru
     assert implied_gamma(quick_images(augment=None)) == pytest.approx(50, rel=1e-3)
     assert implied_gamma(quick_images(propagation="cluster")) == pytest.approx(50, rel=1e-3)
     assert implied_gamma(quick().fit(X, oracle=truth(y))) == pytest.approx(50, rel=1e-3)
-
-
-@pytest.mark.parametrize(("propagation", "noisy"), [("graph", True), ("cluster", False)])
-def test_auto_adds_noise_to_tables(quick, blobs, truth, propagation, noisy):
-    X, y = blobs
-    losses = []
-    for augment in ("auto", None, "auto"):
-        fitted = quick(augment=augment, propagation=propagation).fit(X, oracle=truth(y))
-        losses.append([record["train_loss"] for record in fitted.history_ if record["phase"] == "pretrain"])
-    assert losses[0] == losses[2]
-    assert (losses[0] != losses[1]) == noisy
-
-
-def test_noise_keeps_the_network_from_learning_labels_by_heart(quick):
-    """A fifth of the labels is wrong; the network is trained long enough to know most of them."""
-    repeated = {"auto": [], None: []}
-    for seed in range(2):
-        X, y = make_classification(200, 20, n_informative=5, class_sep=1.5, flip_y=0, random_state=seed)
-        wrong = np.random.default_rng(seed).random(200) < 0.2
-        said = np.where(wrong, 1 - y, y)
-        for augment, shares in repeated.items():
-            fitted = quick(augment=augment, max_epochs=30, hidden_units=(200,), n_latent=10).fit(X, said)
-            shares.append(np.mean(fitted.predict(X)[wrong] == said[wrong]))
-    assert np.mean(repeated["auto"]) < np.mean(repeated[None]) - 0.05
-
-
-def test_noise_is_a_share_of_the_deviation_of_a_column(quick, monkeypatch):
-    """However large its numbers are; a column that does not vary has none."""
-    seen = []
-
-    def noise(x, scale):
-        seen.append((column_noise(x, scale) - x).std(dim=0))
-        return x
-
-    monkeypatch.setattr(_teaching, "column_noise", noise)
-    X = np.random.default_rng(0).normal(size=(2000, 4)) * [1, 1000, 1e-3, 0] + [0, 5e4, 0, 7]
-    quick(batch_size=2000, max_epochs=2).fit(X, np.arange(2000) % 2)
-    expected = 0.3 * torch.from_numpy(X.std(axis=0)).float()
-    assert all(torch.allclose(each, expected, rtol=0.1) for each in seen)
-    assert len(seen) == 2 + 2  # before the labels, and with them
 
 
 def test_a_forest_has_a_say_in_tables_and_none_in_images(quick):
