@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.neighbors import NearestNeighbors
+
+from ._nearest import nearest
 
 __all__ = ["edge_chances", "knn_graph", "with_latents"]
-
-MOST_EXHAUSTIVE = 100_000
-"""Points up to which neighbors are searched exhaustively."""
-
 
 TELLING = 0.1
 """Variance of a posterior mean over the data, where the prior has 1, above which the latent says something of them."""
@@ -23,7 +20,8 @@ def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
     """Symmetric graph of nearest neighbors, weighted by a Gaussian of the local scale.
 
     ``w_ij = exp(-4 |x_i - x_j|^2 / d_i^2)`` where ``d_i`` is the distance from i to its last neighbor; the
-    graph is the mean of ``w`` and its transpose.
+    graph is the mean of ``w`` and its transpose. Of more than 100,000 points a few edges in a hundred miss the nearest:
+    each looks for its neighbors among some 20,000 that are near by k-means, so that time, like memory, is linear in n.
 
     Parameters
     ----------
@@ -39,7 +37,8 @@ def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
 
     References
     ----------
-    Calder, Cook, Thorpe and Slepcev, 2020, "Poisson learning", Section 4.
+    Calder, Cook, Thorpe and Slepcev, 2020, "Poisson learning", Section 4. Many points: Jegou, Douze and Schmid, 2011,
+    "Product quantization for nearest neighbor search", Section 4 (the inverted file).
 
     Examples
     --------
@@ -52,10 +51,7 @@ def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
     """
     n = len(points)
     n_neighbors = min(n_neighbors, n - 1)
-    # Exhaustive search is one matrix product after another: faster than a tree until its square tells. "auto" is a tree
-    # where points have few columns.
-    algorithm = "brute" if n <= MOST_EXHAUSTIVE else "auto"
-    distance, index = NearestNeighbors(n_neighbors=n_neighbors, algorithm=algorithm).fit(points).kneighbors()
+    distance, index = nearest(points, n_neighbors)
     scale = np.maximum(distance[:, -1:], np.finfo(np.float64).tiny)
     weight = np.exp(-4 * (distance / scale) ** 2)
     indptr = np.arange(0, n * n_neighbors + 1, n_neighbors)

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklvae.graph import _neighbors as neighbors_module
 from sklvae.graph import knn_graph, with_latents
 
 SEEDS = st.integers(0, 10_000)
@@ -37,13 +36,6 @@ def test_renumbering_the_points_renumbers_the_graph(seed):
     points, order = rng.normal(size=(25, 3)), rng.permutation(25)
     expected = knn_graph(points, 4).toarray()[np.ix_(order, order)]
     np.testing.assert_allclose(knn_graph(points[order], 4).toarray(), expected, atol=1e-9)
-
-
-def test_a_tree_finds_the_neighbors_of_an_exhaustive_search(monkeypatch):
-    points = np.random.default_rng(0).normal(size=(60, 3))
-    exhaustive = knn_graph(points, 5).toarray()
-    monkeypatch.setattr(neighbors_module, "MOST_EXHAUSTIVE", 10)
-    np.testing.assert_allclose(knn_graph(points, 5).toarray(), exhaustive, atol=1e-9)
 
 
 def test_single_precision_gives_the_graph_of_double_precision():
