@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
-from sklvae.estimators import _propagation, _teaching
+from sklvae.estimators import _cluster_label, _propagation, _teaching
 from sklvae.labeling import SimulatedOracle
 from sklvae.objectives import _neighbors, taught_loss
 from sklvae.training import _augment, choose_device, choose_precision
@@ -115,13 +115,15 @@ PARTS = {
     "guesses": ({}, partial(patch.object, _teaching, "GUESSED_BELOW", 0.0)),
     "strength": ({}, partial(patch.object, _augment, "affine_strength", lambda rows, event: 1.0)),
     "longer": ({}, as_before),
+    "falling": ({}, partial(patch.object, _cluster_label, "sees_views", lambda augment, event: False)),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors (latents take
 the place of directions); views (with them go contrast, small moves in predictions, the falling rate, and the steps of
 each phase are those without views); later questions where there is most doubt, in place of the largest clusters without
 an answer; the pool of graph and classifier, weighed by how well they foretold answers, in place of the classifier
 alone; known labels beside those that are spread, in training; the network's own sure guesses taught to views; the
-strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast."""
+strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast; the
+learning rate that falls to zero in each phase."""
 
 
 def takes_part(name, part):
