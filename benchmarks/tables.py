@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 from peers import by_neighbors, forest, of_rows
-from records import keep, read
+from records import keep, mean_and_spread, read
 from scipy.stats import rankdata
 from sklearn.datasets import load_iris, load_wine
 from sklearn.model_selection import train_test_split
@@ -116,11 +116,6 @@ def run(name, seed):
 METHODS = ("sklvae", "label_spreading", "self_training", "forest")
 
 
-def spread_of(scores):
-    """Standard deviation over seeds."""
-    return scores.std(axis=0, ddof=1) if len(scores) > 1 else np.full(scores.shape[1], np.nan)
-
-
 def table():
     """Print mean (SD) over seeds of each table, median seconds, and the mean over tables of the rank of the means.
 
@@ -135,12 +130,10 @@ def table():
         if not found:
             continue
         scores = 100 * np.array([[record[method] for method in METHODS] for record in found])
-        mean = scores.mean(axis=0)
-        spread = spread_of(scores)
-        ranks.append(rankdata(-mean))
+        ranks.append(rankdata(-scores.mean(axis=0)))
         seconds = np.median([record["seconds"] for record in found])
         unasked = 100 * np.mean([record["unasked"] for record in found])
-        cells = " | ".join(f"{m:.1f} ({s:.1f})" for m, s in zip(mean, spread, strict=True))
+        cells = " | ".join(map(mean_and_spread, scores.T))
         sizes = f"{found[0]['n']} | {found[0]['features']} | {len(found)}"
         print(f"| {name} | {sizes} | {seconds:.0f} | {unasked:.1f} | {cells} |")
     if not ranks:
@@ -161,7 +154,7 @@ def table_without_forest():
         if not len(scores):
             continue
         means.append(scores.mean(axis=0))
-        cells = " | ".join(f"{m:.1f} ({s:.1f})" for m, s in zip(means[-1], spread_of(scores), strict=True))
+        cells = " | ".join(map(mean_and_spread, scores.T))
         print(f"| {name} | {len(scores)} | {cells} |")
     if means:
         print("| mean | | " + " | ".join(f"{mean:.1f}" for mean in np.mean(means, axis=0)) + " |")

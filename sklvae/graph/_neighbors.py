@@ -20,8 +20,9 @@ def knn_graph(points: NDArray[Any], n_neighbors: int = 10) -> csr_array:
     """Symmetric graph of nearest neighbors, weighted by a Gaussian of the local scale.
 
     ``w_ij = exp(-4 |x_i - x_j|^2 / d_i^2)`` where ``d_i`` is the distance from i to its last neighbor; the
-    graph is the mean of ``w`` and its transpose. Of more than 100,000 points a few edges in a hundred miss the nearest:
-    each looks for its neighbors among some 20,000 that are near by k-means, so that time, like memory, is linear in n.
+    graph is the mean of ``w`` and its transpose. More than 100,000 points in more than five columns are compared with
+    some 20,000 each, those in the nearest cells of k-means: time is linear in n, as memory always is, and some
+    neighbors are not the nearest. The fewer clusters there are to see, and the more columns, the more are missed.
 
     Parameters
     ----------
