@@ -48,6 +48,12 @@ def test_auto_teaches_views_of_images_only(quick_images, quick, blobs, truth):
     assert not {"contrast", "guessed", "known"} & terms(quick_images(propagation="cluster"))
 
 
+def test_auto_leaves_tables_as_they_are(quick, blobs, truth):
+    X, y = blobs
+    auto, none = (quick(augment=augment).fit(X, oracle=truth(y)) for augment in ("auto", None))
+    np.testing.assert_array_equal(auto.predict_proba(X), none.predict_proba(X))
+
+
 def test_guesses_are_taught_while_labels_are_few(quick, images, truth, monkeypatch):
     X, y = (np.repeat(part, 12, axis=0) for part in images)  # 2400 rows: guesses go with fewer than 12 labels
     given, taught_loss = [], _teaching.taught_loss
