@@ -21,11 +21,12 @@ from unittest.mock import patch
 import numpy as np
 from records import alone, keep, mean_and_spread, read
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
-from sklvae.estimators import _cluster_label, _propagation, _teaching
+from sklvae.estimators import _cluster_label, _moments, _propagation, _teaching
 from sklvae.labeling import SimulatedOracle
 from sklvae.objectives import _neighbors, taught_loss
 from sklvae.training import _augment, choose_device, choose_precision
@@ -54,6 +55,13 @@ def mnist_flat(seed):
     return X.reshape(len(X), -1), y, X_test.reshape(len(X_test), -1), y_test
 
 
+def mnist_components(seed):
+    """The same rows as their 50 principal components."""
+    X, y, X_test, y_test = mnist_flat(seed)
+    components = PCA(50, random_state=seed).fit(X / 255)
+    return components.transform(X / 255), y, components.transform(X_test / 255), y_test
+
+
 def fashion(seed):
     """Fashion-MNIST's first 50,000 training images and the 10,000 test images, as images."""
     data = load_fashion_mnist()
@@ -80,6 +88,7 @@ def as_images(rows):
 CONFIGURATIONS = {
     "mnist-paper": (mnist, PAPER),
     "mnist-default": (mnist_flat, {}),
+    "mnist-components": (mnist_components, {}),
     "mnist-images-10": (mnist, {"budget": 10}),
     "mnist-images-50": (mnist, {"budget": 50}),
     "mnist-images-150": (mnist, {}),
@@ -116,6 +125,7 @@ PARTS = {
     "strength": ({}, partial(patch.object, _augment, "affine_strength", lambda rows, event: 1.0)),
     "longer": ({}, as_before),
     "falling": ({}, partial(patch.object, _cluster_label, "sees_views", lambda augment, event: False)),
+    "units": ({}, partial(patch.object, _moments, "are_components", lambda rows: False)),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors (latents take
 the place of directions); views (with them go contrast, small moves in predictions, the falling rate, and the steps of
@@ -123,13 +133,13 @@ each phase are those without views); later questions where there is most doubt, 
 an answer; the pool of graph and classifier, weighed by how well they foretold answers, in place of the classifier
 alone; known labels beside those that are spread, in training; the network's own sure guesses taught to views; the
 strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast; the
-learning rate that falls to zero in each phase."""
+learning rate that falls to zero in each phase; one unit for all principal components, in place of one for each."""
 
 
 def takes_part(name, part):
-    """Whether there is anything to leave out: views of images; guesses, where labels are few; later rounds."""
-    if "-images-" not in name:
-        return False
+    """Whether there is anything to leave out: views of images; guesses, where labels are few; later rounds; units."""
+    if "-images-" not in name or part == "units":
+        return (name, part) == ("mnist-components", "units")
     if part == "guesses":
         return not name.startswith("digits") and not name.endswith("-1000")
     return part not in ("doubt", "pool") or not name.endswith("-10")

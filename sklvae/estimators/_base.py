@@ -53,8 +53,9 @@ from ._constraints import (
     one_of,
     sequence_of_positive_int,
 )
-from ._input import check_rows, constant, event_shape, feature_moments, sample_shape, warn_of_another_scale, within_unit
+from ._input import check_rows, constant, event_shape, sample_shape, warn_of_another_scale, within_unit
 from ._module_params import make_tried
+from ._moments import input_moments
 from ._persistence import PersistenceMixin
 
 __all__ = ["LatentEstimator", "auto_epochs", "warn_if_interrupted"]
@@ -325,10 +326,7 @@ class LatentEstimator(PersistenceMixin, ClassNamePrefixFeaturesOutMixin, Transfo
     def _build_observation(self, rows: NDArray[Any] | None) -> BernoulliLikelihood | GaussianLikelihood:
         if self.likelihood_ == "bernoulli":
             return BernoulliLikelihood(self._event)
-        if rows is None:
-            return GaussianLikelihood(torch.zeros(self._event), torch.ones(self._event))
-        moments = feature_moments(rows, shared=len(self._event) == 3)
-        return GaussianLikelihood(*(torch.tensor(m, dtype=torch.float32).view(self._event) for m in moments))
+        return GaussianLikelihood(*input_moments(rows, self._event))
 
     def _train(
         self,

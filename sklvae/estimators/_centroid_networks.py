@@ -7,15 +7,13 @@ from math import inf
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ..nn import CentroidNetwork, ResNet, mlp_encoder
 from ._constraints import sequence_of_positive_int
-from ._input import feature_moments
 from ._module_params import make_module
 
-__all__ = ["build_network", "input_moments", "n_features_seen", "n_of_each"]
+__all__ = ["build_network", "n_features_seen", "n_of_each"]
 
 Event = Sequence[int]
 
@@ -115,11 +113,3 @@ def n_of_each(owner: str, n: Any, layers: Sequence[str]) -> list[int]:
             f"got {n!r}."
         )
     return each
-
-
-def input_moments(rows: NDArray[Any] | None, event: Event) -> tuple[Tensor, Tensor]:
-    """Shift and scale that standardize inputs: of each feature, or of an image as a whole; none without rows."""
-    if rows is None:
-        return torch.zeros(*event), torch.ones(*event)
-    shift, scale = feature_moments(rows, shared=len(event) == 3)
-    return torch.tensor(shift).float().view(*event), torch.tensor(scale).float().view(*event)

@@ -28,7 +28,7 @@ from ..training import (
 )
 from ._base import LatentEstimator, auto_epochs, warn_if_interrupted
 from ._centroid_inference import CentroidInference
-from ._centroid_networks import build_network, input_moments, n_features_seen, n_of_each
+from ._centroid_networks import build_network, n_features_seen, n_of_each
 from ._centroid_schedule import RAMPS, CentroidObjective, CentroidSchedule
 from ._classifier import class_probabilities, labels_and_confidence
 from ._constraints import (
@@ -43,6 +43,7 @@ from ._constraints import (
 )
 from ._input import check_rows, constant, event_shape, sample_shape
 from ._module_params import ModuleParamsMixin
+from ._moments import input_moments
 
 __all__ = ["CentroidRegularizedClassifier"]
 

@@ -17,7 +17,6 @@ __all__ = [
     "check_rows",
     "constant",
     "event_shape",
-    "feature_moments",
     "sample_shape",
     "warn_of_another_scale",
     "within_unit",
@@ -120,23 +119,6 @@ def warn_of_another_scale(estimator: Any, rows: NDArray[Any]) -> None:
 def constant(rows: NDArray[Any]) -> bool:
     """Whether every row is the same."""
     return not any((rows[i : i + CHUNK] != rows[:1]).any() for i in range(0, len(rows), CHUNK))
-
-
-def feature_moments(rows: NDArray[Any], *, shared: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean and standard deviation of each feature, or of all together; 1 for what does not vary.
-
-    Computed chunk by chunk, so that no float copy of X is made; uint8 counts as fractions of 255.
-    """
-    unit = 255 if rows.dtype == np.uint8 else 1
-    chunks = range(0, len(rows), CHUNK)
-    mean = sum(rows[i : i + CHUNK].sum(axis=0, dtype=np.float64) for i in chunks) / len(rows) / unit
-    mean = np.full_like(mean, mean.mean()) if shared else mean
-    square = sum(((rows[i : i + CHUNK] / unit - mean) ** 2).sum(axis=0, dtype=np.float64) for i in chunks)
-    variance = square / len(rows)
-    variance = np.full_like(variance, variance.mean()) if shared else variance
-    scale = np.sqrt(variance)
-    # A constant column keeps a rounding error of its mean as its scale.
-    return mean, np.where(scale > 1e-7 * np.maximum(np.abs(mean), 1e-30), scale, 1.0)
 
 
 def _without_numbers(X: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ..graph import knn_graph, principal_points
-from ._input import feature_moments
+from ._moments import feature_moments
 
 __all__ = ["input_points", "inputs_graph", "side_by_side"]
 
