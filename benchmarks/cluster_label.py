@@ -125,7 +125,7 @@ PARTS = {
     "strength": ({}, partial(patch.object, _augment, "affine_strength", lambda rows, event: 1.0)),
     "longer": ({}, as_before),
     "falling": ({}, partial(patch.object, _cluster_label, "sees_views", lambda augment, event: False)),
-    "units": ({}, partial(patch.object, _moments, "are_components", lambda rows: False)),
+    "units": ({}, partial(patch.object, _moments, "are_components", lambda rows, variance: False)),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors (latents take
 the place of directions); views (with them go contrast, small moves in predictions, the falling rate, and the steps of
@@ -138,8 +138,10 @@ learning rate that falls to zero in each phase; one unit for all principal compo
 
 def takes_part(name, part):
     """Whether there is anything to leave out: views of images; guesses, where labels are few; later rounds; units."""
-    if "-images-" not in name or part == "units":
-        return (name, part) == ("mnist-components", "units")
+    if part == "units":
+        return name == "mnist-components"
+    if "-images-" not in name:
+        return False
     if part == "guesses":
         return not name.startswith("digits") and not name.endswith("-1000")
     return part not in ("doubt", "pool") or not name.endswith("-10")

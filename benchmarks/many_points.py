@@ -16,6 +16,7 @@ import time
 import numpy as np
 import torch
 from records import alone
+from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from sklvae import ClusterLabelVAEClassifier
@@ -36,7 +37,7 @@ def data(n):
         chunk = torch.from_numpy(mnist.x_train[rows[start : start + CHUNK]])[:, None] / 255
         with seeded(start, chunk.device):
             images[start : start + CHUNK] = (255 * small_affine(chunk, 1.0)[:, 0]).round().numpy()
-    return principal_points(images.reshape(n, -1), by_row=True), mnist.y_train[rows]
+    return PCA().fit_transform(principal_points(images.reshape(n, -1), by_row=True)), mnist.y_train[rows]
 
 
 def timed(function, *arguments):

@@ -14,13 +14,18 @@ __all__ = ["feature_moments", "input_moments"]
 
 CHUNK = 1024
 
-RIGHT_ANGLE, IN_ORDER = 0.1, 1.2
-"""The cosines between components have a smaller root mean square, and none is so many times as long as the one before:
-of other rows than those of which they are the components, they are not quite at right angles, nor in order."""
+RIGHT_ANGLE = 0.005
+"""Largest root mean square of the cosines between components. Those of PCA on the same rows are rounding, those of
+methods that approximate it 0.004 at most; of columns that have nothing to do with each other it is 1 / sqrt(n)."""
 
-LEAST, MOST = 1e-6, 0.95
-"""Components shorter than such a part of the first are rounding; where the first has more than such a share of all
-squares, it has the largest unit and no more to say."""
+IN_ORDER = 1.2
+"""How many times as long as the one before a component may be: approximate ones are not quite in order."""
+
+LEAST = 1e-6
+"""Components shorter than this part of the longest are rounding, and have no angle."""
+
+MOST = 0.95
+"""Above this share of the variance, the first component has a large unit, and a scale for all would hide the others."""
 
 
 def input_moments(rows: NDArray[Any] | None, event: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -43,22 +48,27 @@ def feature_moments(rows: NDArray[Any], *, shared: bool) -> tuple[NDArray[Any], 
     mean = np.full_like(mean, mean.mean()) if shared else mean
     square = sum(((rows[i : i + CHUNK] / unit - mean) ** 2).sum(axis=0, dtype=np.float64) for i in chunks)
     variance = square / len(rows)
-    variance = np.full_like(variance, variance.mean()) if shared or are_components(rows) else variance
+    if shared or are_components(rows, variance):
+        variance = np.full_like(variance, variance.mean())
     scale = np.sqrt(variance)
     # A constant column keeps a rounding error of its mean as its scale.
     return mean, np.where(scale > 1e-7 * np.maximum(np.abs(mean), 1e-30), scale, 1.0)
 
 
-def are_components(rows: NDArray[Any]) -> bool:
-    """Whether columns are at right angles to each other, the longest first: what PCA and TruncatedSVD make."""
+def are_components(rows: NDArray[Any], variance: NDArray[Any]) -> bool:
+    """Whether columns are at right angles to each other, the longest first: what PCA and TruncatedSVD make of rows.
+
+    Lengths and angles are about zero, not about the means, since TruncatedSVD centers nothing.
+    """
+    if rows.shape[1] > len(rows) or variance.max() >= MOST * variance.sum():
+        return False
     chunks = range(0, len(rows), CHUNK)
-    square = sum(np.square(rows[i : i + CHUNK], dtype=np.float64).sum(axis=0) for i in chunks)
-    if square[0] >= MOST * square.sum():
+    length = np.sqrt(sum(np.square(rows[i : i + CHUNK], dtype=np.float64).sum(axis=0) for i in chunks))
+    least = LEAST * length.max()
+    n_long = np.count_nonzero(length > least)
+    if n_long < 2 or np.any(length[1:] > IN_ORDER * length[:-1] + least):
         return False
-    some = square > LEAST**2 * square[0]
-    length = np.sqrt(square[some])
-    if np.any(length[1:] > IN_ORDER * length[:-1]):
-        return False
-    gram = sum(unit.T @ unit for unit in (rows[i : i + CHUNK, some] / length for i in chunks))
-    cosines = gram[~np.eye(len(gram), dtype=bool)]
-    return bool(np.sqrt(np.mean(cosines**2)) < RIGHT_ANGLE)
+    units = (rows[i : i + CHUNK, :n_long] / length[:n_long] for i in chunks)
+    cosines = sum(unit.T @ unit for unit in units)
+    np.fill_diagonal(cosines, 0)
+    return bool(np.linalg.norm(cosines) < RIGHT_ANGLE * np.sqrt(n_long * (n_long - 1)))
