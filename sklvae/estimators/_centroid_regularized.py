@@ -249,7 +249,8 @@ class CentroidRegularizedClassifier(ModuleParamsMixin, CentroidInference):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            float, or uint8 pixels, which count as fractions of 255; standardized inside.
+            float, or uint8 pixels, which count as fractions of 255; standardized inside, columns
+            that PCA made of these rows by one standard deviation.
         y : array-like of shape (n_samples,)
             Labels: -1 for unlabeled rows, or an object array with -1, None or nan for them.
 

@@ -49,8 +49,8 @@ class VariationalAutoencoder(LatentEstimator):
         (B, n_features), and returns one of the same shape; None is nothing.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         "auto" is Bernoulli for uint8 pixels and for data in [0, 1], otherwise a Gaussian whose variances
-        are learned, over inputs that are standardized inside (each feature; images, and principal
-        components, by one standard deviation).
+        are learned, over inputs that are standardized inside: each feature; images, and columns that PCA made
+        of these rows, by one standard deviation.
     encoder : {"auto", "mlp", "conv", "conv2", "conv3"} or callable, default="auto"
         Dense layers, or convolutions before them: one ("conv") or two ("conv2") with strides and a decoder that
         mirrors them, or three that are normalized over the batch and pooled, with a dense decoder ("conv3"); "auto" is
