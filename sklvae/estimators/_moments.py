@@ -16,7 +16,7 @@ CHUNK = 1024
 
 RIGHT_ANGLE = 0.005
 """Largest root mean square of the cosines between components. Those of PCA on the same rows are rounding, those of
-methods that approximate it 0.004 at most; of columns that have nothing to do with each other it is 1 / sqrt(n)."""
+methods that approximate it small; of columns that have nothing to do with each other it is 1 / sqrt(n)."""
 
 IN_ORDER = 1.2
 """How many times as long as the one before a component may be: approximate ones are not quite in order."""
