@@ -125,7 +125,7 @@ PARTS = {
     "strength": ({}, partial(patch.object, _augment, "affine_strength", lambda rows, event: 1.0)),
     "longer": ({}, as_before),
     "falling": ({}, partial(patch.object, _cluster_label, "sees_views", lambda augment, event: False)),
-    "units": ({}, partial(patch.object, _moments, "are_components", lambda rows, variance: False)),
+    "units": ({}, partial(patch.object, _moments, "are_components", lambda rows, mean, variance: False)),
 }
 """Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors (latents take
 the place of directions); views (with them go contrast, small moves in predictions, the falling rate, and the steps of

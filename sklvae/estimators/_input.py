@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 __all__ = [
     "check_rows",
+    "chunks",
     "constant",
     "event_shape",
     "sample_shape",
@@ -118,7 +119,12 @@ def warn_of_another_scale(estimator: Any, rows: NDArray[Any]) -> None:
 
 def constant(rows: NDArray[Any]) -> bool:
     """Whether every row is the same."""
-    return not any((rows[i : i + CHUNK] != rows[:1]).any() for i in range(0, len(rows), CHUNK))
+    return not any((chunk != rows[:1]).any() for chunk in chunks(rows))
+
+
+def chunks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Some rows at a time, so that no float copy of all is made."""
+    return (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK))
 
 
 def _without_numbers(X: Any) -> list[Any]:

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["feature_moments", "input_moments"]
+from ._input import chunks
 
-CHUNK = 1024
+__all__ = ["feature_moments", "input_moments"]
 
 RIGHT_ANGLE = 0.005
 """Largest root mean square of the cosines between components. Those of PCA on the same rows are rounding, those of
@@ -43,32 +43,31 @@ def feature_moments(rows: NDArray[Any], *, shared: bool) -> tuple[NDArray[Any], 
     Computed chunk by chunk, so that no float copy of X is made; uint8 counts as fractions of 255.
     """
     unit = 255 if rows.dtype == np.uint8 else 1
-    chunks = range(0, len(rows), CHUNK)
-    mean = sum(rows[i : i + CHUNK].sum(axis=0, dtype=np.float64) for i in chunks) / len(rows) / unit
+    mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in chunks(rows)) / len(rows) / unit
     mean = np.full_like(mean, mean.mean()) if shared else mean
-    square = sum(((rows[i : i + CHUNK] / unit - mean) ** 2).sum(axis=0, dtype=np.float64) for i in chunks)
+    square = sum(((chunk / unit - mean) ** 2).sum(axis=0, dtype=np.float64) for chunk in chunks(rows))
     variance = square / len(rows)
-    if shared or are_components(rows, variance):
+    if shared or are_components(rows, mean, variance):
         variance = np.full_like(variance, variance.mean())
     scale = np.sqrt(variance)
     # A constant column keeps a rounding error of its mean as its scale.
     return mean, np.where(scale > 1e-7 * np.maximum(np.abs(mean), 1e-30), scale, 1.0)
 
 
-def are_components(rows: NDArray[Any], variance: NDArray[Any]) -> bool:
+def are_components(rows: NDArray[Any], mean: NDArray[Any], variance: NDArray[Any]) -> bool:
     """Whether columns are at right angles to each other, the longest first: what PCA and TruncatedSVD make of rows.
 
     Lengths and angles are about zero, not about the means, since TruncatedSVD centers nothing.
     """
     if rows.shape[1] > len(rows) or variance.max() >= MOST * variance.sum():
         return False
-    chunks = range(0, len(rows), CHUNK)
-    length = np.sqrt(sum(np.square(rows[i : i + CHUNK], dtype=np.float64).sum(axis=0) for i in chunks))
+    length = np.sqrt(variance + mean**2)
     least = LEAST * length.max()
     n_long = np.count_nonzero(length > least)
     if n_long < 2 or np.any(length[1:] > IN_ORDER * length[:-1] + least):
         return False
-    units = (rows[i : i + CHUNK, :n_long] / length[:n_long] for i in chunks)
-    cosines = sum(unit.T @ unit for unit in units)
+    long = (chunk[:, :n_long].astype(np.float64) for chunk in chunks(rows))
+    products = sum(chunk.T @ chunk for chunk in long)
+    cosines = products / np.sqrt(np.outer(np.diag(products), np.diag(products)))
     np.fill_diagonal(cosines, 0)
     return bool(np.linalg.norm(cosines) < RIGHT_ANGLE * np.sqrt(n_long * (n_long - 1)))

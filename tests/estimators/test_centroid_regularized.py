@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.model_selection import GridSearchCV
@@ -65,74 +64,6 @@ def test_a_few_labels_are_enough(partly, fitted):
     np.testing.assert_array_equal(fitted.label_confidence_[y >= 0], 1)
     np.testing.assert_array_equal(fitted.labels_[y < 0], fitted.predict(X[y < 0]))
     np.testing.assert_allclose(fitted.label_confidence_[y < 0], fitted.predict_proba(X[y < 0]).max(axis=1), rtol=1e-6)
-
-
-@pytest.mark.parametrize("inside", [True, False])
-def test_draws_are_of_dropout(inside):
-    """A linear network of two features: each is there, doubled, or dropped."""
-    X = np.random.default_rng(0).normal(size=(60, 2))
-    layers = [nn.Identity(), nn.Dropout(0.5 if inside else 0.0), nn.Linear(2, 2)]
-
-    def linear(event, n_classes):
-        return nn.Sequential(*layers)
-
-    fitted = small(module=linear, module_params=None, layers=["0"], input_dropout=0.0 if inside else 0.5, max_epochs=2)
-    fitted.fit(X, np.where(np.arange(60) < 20, (X[:, 0] > 0).astype(int), -1))
-    weight, bias = (p.detach().numpy().astype(float) for p in fitted._model.network[2].parameters())
-    z = (X - X.mean(axis=0)) / X.std(axis=0)
-    draws = fitted.sample_proba(X, n_draws=200)
-    assert draws.shape == (200, 60, 2)
-    kept = np.array([[0, 0], [0, 2], [2, 0], [2, 2]])
-    possible = [softmax(z * some @ weight.T + bias, axis=1) for some in kept]
-    found = np.array([np.isclose(draws, one, atol=1e-4).all(axis=2) for one in possible])
-    assert found.any(axis=0).all()
-    np.testing.assert_allclose(found.mean(axis=(1, 2)), 0.25, atol=0.02)
-    np.testing.assert_array_equal(fitted.sample_proba(X, n_draws=200), draws)
-    np.testing.assert_allclose(fitted.predict_proba(X), softmax(z @ weight.T + bias, axis=1), atol=1e-4)
-
-
-def test_draws_leave_the_normalization_and_the_generators_as_they_are(partly):
-    X, y, _ = partly
-    fitted = small(module=Foreign, module_params=None, layers=["act"], output_dropout=0.5, max_epochs=2)
-    fitted.fit(X.astype(np.float32), y)
-    before, state = fitted.predict_proba(X[:5]), torch.get_rng_state()
-    draws = fitted.sample_proba(X.astype(np.float32))
-    assert draws.shape == (16, 180, 3)
-    assert draws.std(axis=0).min(axis=0).min() > 0
-    np.testing.assert_array_equal(fitted.predict_proba(X[:5]), before)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert not any(part.training for part in fitted._model.modules())
-
-
-def test_draws_need_dropout(partly, fitted):
-    with pytest.raises(AttributeError, match="sample_proba"):
-        fitted.sample_proba(partly[0])
-    X, y, _ = partly
-    foreign = small(module=Foreign, module_params=None, layers=["act"], max_epochs=1).fit(X, y)
-    with pytest.raises(ValueError, match=r"draws need dropout, .* Use output_dropout=0.5, or nn.Dropout"):
-        foreign.sample_proba(X)
-    with pytest.raises(ValueError, match="needs n_draws, an integer >= 1, got 0"):
-        foreign.sample_proba(X, 0)
-
-
-class Attends(nn.Module):
-    """Each feature is a token; the fused layer of evaluation mode drops nothing."""
-
-    def __init__(self, event, n_classes):
-        super().__init__()
-        self.embed, self.head = nn.Linear(1, 8), nn.Linear(8, n_classes)
-        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, batch_first=True)
-
-    def forward(self, x):
-        return self.head(self.layer(self.embed(x[..., None])).mean(1))
-
-
-def test_draws_of_attention_differ(partly):
-    X, y, _ = partly
-    fitted = small(module=Attends, module_params=None, layers=["head"], max_epochs=1).fit(X.astype(np.float32), y)
-    fused = torch.backends.mha.get_fastpath_enabled()
-    assert fitted.sample_proba(X.astype(np.float32)).std(axis=0).min() > 1e-3
-    assert torch.backends.mha.get_fastpath_enabled() == fused
 
 
 def test_centroids_are_in_the_space_of_the_activations(partly, fitted):

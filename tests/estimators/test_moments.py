@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklvae import CentroidRegularizedClassifier, VariationalAutoencoder
-from sklvae.estimators._moments import CHUNK, feature_moments
+from sklvae.estimators._input import CHUNK
+from sklvae.estimators._moments import feature_moments
 from sklvae.estimators._points import input_points
 
 TABLES = [load_iris, load_wine, load_breast_cancer]
