@@ -137,11 +137,13 @@ learning rate that falls to zero in each phase; one unit for all principal compo
 
 
 def takes_part(name, part):
-    """Whether there is anything to leave out: views of images; guesses, where labels are few; later rounds; units."""
+    """Whether there is anything to leave out. MNIST's views have full strength; ten questions are one round."""
     if part == "units":
         return name == "mnist-components"
     if "-images-" not in name:
         return False
+    if part == "strength":
+        return not name.startswith("mnist")
     if part == "guesses":
         return not name.startswith("digits") and not name.endswith("-1000")
     return part not in ("doubt", "pool") or not name.endswith("-10")
