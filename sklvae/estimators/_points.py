@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ..graph import knn_graph, principal_points
+from ..graph import gradient_histograms, knn_graph, principal_points
+from ._input import chunks
 from ._moments import feature_moments
 
 __all__ = ["input_points", "inputs_graph", "side_by_side"]
+
+N_OF_EDGES = 100
+"""Components of gradients: twice as many as of a table, since less of their variance is in the first ones."""
 
 NO_VARIANCE = 1e-10
 """Share of the mean square that is left of the variance of equal points by rounding."""
 
 
 def input_points(rows: NDArray[Any], event: Sequence[int]) -> NDArray[np.float32]:
-    """Principal components of the inputs: of each image in its own contrast, of a table's columns in theirs."""
-    if len(event) == 3:
-        return principal_points(rows, by_row=True)
-    return principal_points(rows, feature_moments(rows, shared=False)[1])
+    """Principal components: of the edges in images, of whatever contrast, or of a table's columns in their units."""
+    if len(event) != 3:
+        return principal_points(rows, feature_moments(rows, shared=False)[1])
+    edges = partial(gradient_histograms, shape=event)
+    if any(edges(chunk).any() for chunk in chunks(rows)):
+        return principal_points(rows, describe=edges, by_row=True, n_components=N_OF_EDGES)
+    return principal_points(rows, by_row=True)
 
 
 def inputs_graph(rows: NDArray[Any], event: Sequence[int]) -> csr_array:

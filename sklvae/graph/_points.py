@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,20 @@ from sklearn.decomposition import PCA
 
 __all__ = ["principal_points"]
 
-CHUNK = 4096
+CHUNK = 4_000_000
+"""Values that are worked on at a time."""
 
 MOST_FITTED, MOST_VALUES = 10_000, 50_000_000
 """Rows, evenly spaced, that the components are found on, and of how many values these may be."""
 
 
 def principal_points(
-    rows: NDArray[Any], scale: NDArray[Any] | float = 1.0, *, by_row: bool = False, n_components: int = 50
+    rows: NDArray[Any],
+    scale: NDArray[Any] | float = 1.0,
+    *,
+    describe: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    by_row: bool = False,
+    n_components: int = 50,
 ) -> NDArray[np.float32]:
     """Project rows on their principal components, chunk by chunk: no float copy of X is made.
 
@@ -27,12 +34,14 @@ def principal_points(
         Any numbers.
     scale : float or ndarray of shape (n_features,), default=1.0
         What a feature is divided by first.
+    describe : callable, default=None
+        Then gives features, (k, n_described), of k rows that were divided by `scale`, say `gradient_histograms`.
     by_row : bool, default=False
         Then take from each row its mean and divide it by its standard deviation, so that rows are near each other
         when they correlate: images, however bright and of whatever contrast. A constant row becomes 0; where all
         rows are constant, they stay as they are.
     n_components : int, default=50
-        Rows of no more features than that are only scaled.
+        Rows of no more features than that are not projected.
 
     Returns
     -------
@@ -45,22 +54,27 @@ def principal_points(
     >>> principal_points(np.random.default_rng(0).normal(size=(90, 60)), n_components=5).shape
     (90, 5)
     """
-    n_fitted = min(MOST_FITTED, max(MOST_VALUES // rows.shape[1], n_components))
-    some = rows[:: -(-len(rows) // n_fitted)]
-    by_row = by_row and bool(standardized(some / scale).any())
-    only_scaled = rows.shape[1] <= n_components
-    # Far from zero, float32 is inexact, and so are the moments that the components are found by.
-    center = 0.0 if by_row or only_scaled else (some / scale).mean(axis=0)
 
-    def scaled(chunk: NDArray[Any]) -> NDArray[np.float32]:
+    def described(chunk: NDArray[Any]) -> NDArray[Any]:
         points = chunk / scale
+        return describe(points) if describe else points
+
+    n_fitted = min(MOST_FITTED, max(MOST_VALUES // rows.shape[1], n_components))
+    some = described(rows[:: -(-len(rows) // n_fitted)])
+    by_row = by_row and bool(standardized(some).any())
+    as_they_are = some.shape[1] <= n_components
+    # Far from zero, float32 is inexact, and so are the moments that the components are found by.
+    center = 0.0 if by_row or as_they_are else some.mean(axis=0)
+
+    def scaled(points: NDArray[Any]) -> NDArray[np.float32]:
         return (standardized(points) if by_row else points - center).astype(np.float32)
 
-    chunks = (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK))
-    if only_scaled:
-        return np.concatenate([scaled(chunk) for chunk in chunks])
+    n = max(1, CHUNK // rows.shape[1])
+    chunks = (scaled(described(rows[i : i + n])) for i in range(0, len(rows), n))
+    if as_they_are:
+        return np.concatenate(list(chunks))
     pca = PCA(min(n_components, len(rows)), random_state=0).fit(scaled(some))
-    return np.concatenate([pca.transform(scaled(chunk)) for chunk in chunks])
+    return np.concatenate([pca.transform(chunk) for chunk in chunks])
 
 
 def standardized(rows: NDArray[Any]) -> NDArray[Any]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from sklvae.estimators._points import side_by_side
+from sklvae.estimators._points import input_points, side_by_side
+from sklvae.graph import principal_points
 
 
 @pytest.fixture
@@ -32,3 +33,17 @@ def test_a_view_that_does_not_vary_is_left_out(views, noise):
     still = (0.1 + noise * np.random.default_rng(0).normal(size=(50, 4))).astype(np.float32)
     np.testing.assert_allclose(pdist(side_by_side(still, one)), pdist(side_by_side(one)))
     assert side_by_side(still, still).shape == (50, 4)
+
+
+def test_images_are_compared_by_edges_whatever_their_contrast():
+    images = np.random.default_rng(0).random((30, 144))
+    contrast, brightness = np.random.default_rng(1).uniform(0.5, 2, (2, 30, 1))
+    apart = [pdist(input_points(rows, (1, 12, 12))) for rows in (images, contrast * images + brightness)]
+    np.testing.assert_allclose(apart[0], apart[1], rtol=1e-3)
+    assert not np.allclose(apart[0], pdist(principal_points(images, by_row=True)), rtol=0.05)
+
+
+def test_images_without_any_edge_are_compared_by_brightness():
+    brightness = np.random.default_rng(0).random((12, 1))
+    found = input_points(np.repeat(brightness, 16, axis=1), (1, 4, 4))
+    np.testing.assert_allclose(pdist(found), 4 * pdist(brightness), rtol=1e-3)
