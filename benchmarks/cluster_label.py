@@ -8,12 +8,12 @@ benchmarks/results/cluster_label.jsonl as it ends; a fit that is there already i
 there. The oracle is a `SimulatedOracle` on the true training labels. A row of X (what the default asks about) gets its
 own label; for a decoded center (what the paper asks about) the five nearest training images vote, and less than half of
 the votes is answered INVALID. In `...-erring` one answer in twenty, at random, is another class. `...-no-contrast` and
-the like leave a part out, see `PARTS`.
+the like leave a part out, see `PARTS`; `...-no-gradients-no-contrast` two.
 """
 
 import argparse
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -26,7 +26,7 @@ from sklearn.model_selection import train_test_split
 
 from sklvae import ClusterLabelVAEClassifier
 from sklvae.datasets import load_fashion_mnist, load_mnist
-from sklvae.estimators import _cluster_label, _moments, _propagation, _teaching
+from sklvae.estimators import _cluster_label, _moments, _points, _propagation, _teaching
 from sklvae.labeling import SimulatedOracle
 from sklvae.objectives import _neighbors, taught_loss
 from sklvae.training import _augment, choose_device, choose_precision
@@ -108,6 +108,11 @@ def as_if_none_were_known(model, *, weight_labeled, **batch):
     return taught_loss(model, weight_labeled=0 * weight_labeled, **batch)
 
 
+def no_edges(images, shape):
+    """As if no image had any, so that pixels are compared."""
+    return np.zeros((len(images), 1))
+
+
 @contextmanager
 def as_before():
     """Half the steps before the first question, and a temperature of 0.2 in the contrast, in place of 0.1."""
@@ -116,6 +121,7 @@ def as_before():
 
 
 PARTS = {
+    "gradients": ({}, partial(patch.object, _points, "gradient_histograms", no_edges)),
     "contrast": ({"attraction": 0.0}, nullcontext),
     "views": ({"augment": None, "gamma": 2000.0}, nullcontext),
     "doubt": ({}, partial(patch.object, _propagation, "margin", lambda probability: np.zeros(len(probability)))),
@@ -127,13 +133,14 @@ PARTS = {
     "falling": ({}, partial(patch.object, _cluster_label, "sees_views", lambda augment, event: False)),
     "units": ({}, partial(patch.object, _moments, "are_components", lambda rows, mean, variance: False)),
 }
-"""Parts of ours: the parameters, and the context, that leave one out. The contrast of views of neighbors (latents take
-the place of directions); views (with them go contrast, small moves in predictions, the falling rate, and the steps of
-each phase are those without views); later questions where there is most doubt, in place of the largest clusters without
-an answer; the pool of graph and classifier, weighed by how well they foretold answers, in place of the classifier
-alone; known labels beside those that are spread, in training; the network's own sure guesses taught to views; the
-strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast; the
-learning rate that falls to zero in each phase; one unit for all principal components, in place of one for each."""
+"""Parts of ours: the parameters, and the context, that leave one out. Gradients, by which neighbors among images are
+found (pixels take their place); the contrast of views of neighbors (latents take the place of directions); views (with
+them go contrast, small moves in predictions, the falling rate, and the steps of each phase are those without views);
+later questions where there is most doubt, in place of the largest clusters without an answer; the pool of graph and
+classifier, weighed by how well they foretold answers, in place of the classifier alone; known labels beside those that
+are spread, in training; the network's own sure guesses taught to views; the strength of views that the images bear, in
+place of the full one; longer pretraining with a colder contrast; the learning rate that falls to zero in each phase;
+one unit for all principal components, in place of one for each."""
 
 
 def takes_part(name, part):
@@ -150,6 +157,11 @@ def takes_part(name, part):
 
 
 LEFT_OUT = {f"{name}-no-{part}": (name, part) for name in CONFIGURATIONS for part in PARTS if takes_part(name, part)}
+LEFT_OUT |= {
+    f"{name}-no-gradients-no-{part}": (f"{name}-no-gradients", part)
+    for name, part in LEFT_OUT.values()
+    if f"{name}-no-gradients" in LEFT_OUT and part != "gradients"
+}
 ALL = [*CONFIGURATIONS, *LEFT_OUT]
 
 
@@ -180,10 +192,13 @@ def fill(name, seed):
 
 def run(name, seed):
     """Fit one configuration with one seed and measure it after every round."""
-    whole, part = LEFT_OUT.get(name, (name, None))
-    less, without = PARTS[part] if part else ({}, nullcontext)
+    whole, parts = name, []
+    while whole in LEFT_OUT:
+        whole, part = LEFT_OUT[whole]
+        parts.append(PARTS[part])
     load, parameters = CONFIGURATIONS[whole]
-    parameters = {**parameters, **less}
+    for less, _ in parts:
+        parameters = {**parameters, **less}
     X, y, X_test, y_test = load(seed)
     expert = SimulatedOracle(X, y, n_neighbors=5 if parameters.get("propagation") == "cluster" else 1)
     if whole.endswith("-erring"):
@@ -203,7 +218,9 @@ def run(name, seed):
         return expert(queries)
 
     start = time.perf_counter()
-    with without():
+    with ExitStack() as without:
+        for _, leave_out in parts:
+            without.enter_context(leave_out())
         classifier.fit(X, oracle=oracle)
     seconds = time.perf_counter() - start - measuring
     measure()
