@@ -48,9 +48,9 @@ class ActiveLearningClassifier(
         Chooses while there is no classifier; it may need an embedding and nothing else.
     embedding : transformer, default=None
         Gives the points that acquisitions compare; fitted once, on all rows, flat. None is the `transform` of the
-        classifier, and before there is one the first 50 principal components. `members` of a question are the rows
-        nearest to it by these points; where the acquisition compares none, by the `embedding` if it was fitted,
-        or else by the components.
+        classifier, and before there is one the first principal components, of images those of their edges. `members` of
+        a question are the rows nearest to it by these points; where the acquisition compares none, by the `embedding`
+        if it was fitted, or else by the components.
     batch_size : int, default=10
         Questions of a round.
     n_rounds : int or None, default=10
