@@ -72,7 +72,7 @@ class ClusterLabelVAEClassifier(OracleDriven, LatentClassifier):
     propagation : {"graph", "cluster"}, default="graph"
         "cluster": a decoded center is asked about, and its members get the answer (the paper). "graph": the most
         typical row of each cluster is asked about, later of those with the fewest answers where doubt is most.
-        Labels spread over neighbors among inputs and latents; in a table, a forest has a say as far as it foretells.
+        Labels spread over neighbors; a forest of a table, a kernel of the edges in images has a say if it foretells.
     augment : callable, "auto" or None, default="auto"
         A function makes views of a batch, (B, C, H, W) or (B, n_features), to which labels are taught, and sure guesses
         while under 0.5% of rows have labels. "auto" moves, turns, scales, shears images as in `M2Classifier`, and

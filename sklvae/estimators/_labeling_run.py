@@ -24,6 +24,8 @@ from ..labeling import (
     Cluster,
     Query,
     QueryBatch,
+    forest_opinion,
+    kernel_opinion,
     temperature_between,
 )
 from ..nn import VAE, ClassifiedVAE, NeighborVAE
@@ -162,9 +164,14 @@ class LabelingRun(Run):
         if self.estimator.propagation == "graph":
             points, clusterer = self._places(z, first=previous is None), "kmeans"
         graph, seed = cache(partial(self._graph, z)), fresh_seed(self.rng)
-        table = self.rows if len(self.event) == 1 else None
         unjudged = self.teaching.unjudged
-        return Round(points, clusterer, graph, previous, unjudged, self._query_maker(number, z), seed, table)
+        return Round(points, clusterer, graph, previous, unjudged, self._query_maker(number, z), seed, self._learned)
+
+    def _learned(self, *labels: Any, random_state: int) -> NDArray[np.float64]:
+        """What is made of known labels without the graph: of a table by a forest, of images by what their edges are."""
+        if len(self.event) == 3:
+            return kernel_opinion(self.input_points(), *labels, random_state=random_state)
+        return forest_opinion(self.rows, *labels, random_state=random_state)
 
     def _places(self, z: NDArray[Any], *, first: bool) -> NDArray[Any]:
         """Among which points questions are found: first the directions, if there are any, then also the inputs."""

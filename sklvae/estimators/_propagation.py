@@ -27,7 +27,6 @@ from ..labeling import (
     doubtful_clusters,
     find_clusters,
     fit_log_pool,
-    forest_opinion,
     judged_pool,
     log_pool,
 )
@@ -35,7 +34,7 @@ from ..labeling import (
 __all__ = ["PROPAGATIONS", "Known", "Plan", "Round", "Spread"]
 
 GRAPH_ALONE = (1.0, 0.0)
-"""Weights of graph and forest before labels have judged them."""
+"""Weights of the graph and of a classifier before labels have judged them."""
 
 CLUSTERS_PER_LABEL, MOST_PARTS = 4, 5000
 """Clusters among which later rounds choose, for each label and question; and how many any round chooses among at most,
@@ -122,7 +121,7 @@ class Spread:
     weight : ndarray of shape (n_samples,)
         Confidence in [0, 1], 0 where there is no label.
     probability : ndarray of shape (n_samples, n_classes)
-        What is spread over the graph, of a table pooled with what a forest says; no columns without a graph.
+        What is spread over the graph, pooled with what is learned from known labels alone; no columns without a graph.
     predicted : ndarray of shape (n_samples, n_classes)
         What the classifier says, once it has been trained on these labels.
     """
@@ -164,8 +163,8 @@ class Round:
         ``make_query(cluster, index)`` makes the question about a row, or about the decoded center if None.
     seed : int
         Seed of the clusterer.
-    table : ndarray of shape (n_samples, n_features), default=None
-        The rows of a table, of which a random forest has an opinion; None for images.
+    learned : callable
+        ``learned(n_classes, rows, code, confidence, at, random_state=)``: what a classifier makes of known labels.
     """
 
     points: NDArray[Any]
@@ -175,7 +174,7 @@ class Round:
     unjudged: tuple[float, float]
     make_query: Callable[[Cluster, int | None], Query]
     seed: int
-    table: NDArray[Any] | None = None
+    learned: Callable[..., NDArray[np.float64]]
 
     def clusters(self, rows: NDArray[np.int64], n_clusters: int, level: int = 0) -> list[Cluster]:
         """Cluster some rows."""
@@ -260,14 +259,14 @@ def by_cluster(round_: Round, known: Known, plan: Plan | None, settings: Any) ->
 
 
 def by_graph(round_: Round, known: Known, plan: Plan | None, settings: Any) -> Propagation:
-    """Ask about typical rows; all labels known spread over a graph of neighbors, or are pooled with a forest's.
+    """Ask about typical rows; all labels known spread over a graph of neighbors, pooled with what is learned from them.
 
     Neighbors are taken both among the inputs and in the latent space: the first keep what an encoder that
     trains on its own labels forgets, the second carry what it has learned.
 
     Every round asks about the rows nearest to the means of clusters, those with the fewest answers: the largest of them
-    before there is a classifier, then those in which there is most doubt. Of a table, graph and a random forest are
-    pooled, as known labels judge them.
+    before there is a classifier, then those in which there is most doubt. What the graph spreads is pooled
+    with what a random forest of a table, or a kernel of the edges in images, learns, as known labels judge both.
     """
     graph = round_.graph()
     if plan is not None:
@@ -332,10 +331,10 @@ def _inferred(round_: Round, graph: csr_array, n_classes: int, labels: tuple[Any
         return spread_labels(graph, seeds)[at]
 
     n_samples, seed = len(round_.points), round_.seed
-    if round_.table is None or len(np.unique(labels[1])) < 2:
+    if len(np.unique(labels[1])) < 2:
         return spread(*labels, slice(None))
-    forest = partial(forest_opinion, round_.table, n_classes, random_state=seed)
-    pool = judged_pool([spread, forest], n_samples, *labels, GRAPH_ALONE, random_state=seed)
+    learned = partial(round_.learned, n_classes, random_state=seed)
+    pool = judged_pool([spread, learned], n_samples, *labels, GRAPH_ALONE, random_state=seed)
     _, part = connected_components(graph, directed=False)
     pool[~np.isin(part, part[labels[0]])] = 0
     return pool

@@ -5,9 +5,10 @@ from ._clusters import Cluster, find_clusters
 from ._confidence import confidence_of
 from ._console import ConsoleOracle
 from ._consult import Round, consult
-from ._cross_fitting import forest_opinion, judged_pool
+from ._cross_fitting import judged_pool
 from ._fingerprint import array_digest, described, digest
 from ._label_studio import LabelStudioFiles
+from ._learners import forest_opinion, kernel_opinion
 from ._log import AnswerLog, SessionError
 from ._majority import MajorityOracle
 from ._opinions import Foretold, fit_log_pool, log_pool, temperature_between
@@ -47,6 +48,7 @@ __all__ = [
     "fit_log_pool",
     "forest_opinion",
     "judged_pool",
+    "kernel_opinion",
     "log_pool",
     "read_answers",
     "temperature_between",

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import KFold
 
 from ._opinions import Foretold, fit_log_pool, log_pool
 
-__all__ = ["forest_opinion", "judged_pool"]
+__all__ = ["evenly", "judged_pool"]
 
 N_FOLDS, MOST_JUDGES = 5, 1000
 """Folds of known labels, and labels, evenly spaced, that are in them."""
-
-MOST_LEARNED, BLOCK = 10_000, 100_000
-"""Labels, evenly spaced, that a forest learns from, and rows that it infers at a time."""
 
 Infer = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[Any], NDArray[np.int64]], NDArray[Any]]
 """``infer(rows, code, confidence, at)``: class probabilities of the rows `at` from labels of others."""
@@ -80,7 +75,7 @@ def judged_pool(
     >>> pool[[0, -1]].argmax(axis=1)
     array([0, 1])
     """
-    judges = _evenly(len(rows), MOST_JUDGES)
+    judges = evenly(len(rows), MOST_JUDGES)
     foretold = []
     if len(judges) > 1:
         folds = KFold(min(N_FOLDS, len(judges)), shuffle=True, random_state=random_state)
@@ -94,60 +89,6 @@ def judged_pool(
     return log_pool([way(rows, code, confidence, np.arange(n_samples)) for way in ways], weight)
 
 
-def forest_opinion(
-    X: NDArray[Any],
-    n_classes: int,
-    rows: NDArray[np.int64],
-    code: NDArray[np.int64],
-    confidence: NDArray[Any],
-    at: NDArray[np.int64],
-    *,
-    random_state: Any = None,
-) -> NDArray[np.float64]:
-    """Class probabilities of the rows `at` by scikit-learn's random forest, which learns from known labels alone.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        The table.
-    n_classes : int
-        Columns of what is returned.
-    rows, code, confidence : ndarray of shape (n_known,)
-        Known labels: their rows, classes and weights. At most 10,000, evenly spaced, are learned from.
-    at : ndarray of shape (n,)
-        Rows of X.
-    random_state : int, RandomState or None, default=None
-        Of the forest.
-
-    Returns
-    -------
-    ndarray of shape (n, n_classes)
-
-    References
-    ----------
-    Breiman, 2001, "Random forests".
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklvae.labeling import forest_opinion
-    >>> X = np.arange(8.0)[:, None]
-    >>> known = np.array([0, 1, 6, 7]), np.array([0, 0, 2, 2]), np.ones(4)
-    >>> forest_opinion(X, 3, *known, np.array([1, 6]), random_state=0).argmax(axis=1)
-    array([0, 2])
-    """
-    some = _evenly(len(rows), MOST_LEARNED)
-    forest = RandomForestClassifier(n_jobs=1, random_state=random_state)
-    probability = np.zeros((len(at), n_classes))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The number of unique classes")  # few labels may have many
-        forest.fit(X[rows[some]], code[some], sample_weight=confidence[some])
-    for start in range(0, len(at), BLOCK):
-        block = slice(start, start + BLOCK)
-        probability[block, forest.classes_] = forest.predict_proba(X[at[block]])
-    return probability
-
-
-def _evenly(n: int, most: int) -> NDArray[np.int64]:
+def evenly(n: int, most: int) -> NDArray[np.int64]:
     """At most so many of n, evenly spaced."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.int64)

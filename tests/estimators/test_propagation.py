@@ -1,4 +1,5 @@
 from collections import defaultdict
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklvae.acquisition import partition
 from sklvae.estimators import _propagation
 from sklvae.estimators._propagation import Known, Plan, Round, Spread, by_cluster, by_graph
 from sklvae.graph import knn_graph
-from sklvae.labeling import INVALID, SKIP, Answer
+from sklvae.labeling import INVALID, SKIP, Answer, forest_opinion
 
 N = 30
 LABELS = st.sampled_from(["cat", "dog", "owl", INVALID, SKIP])
@@ -29,7 +30,7 @@ def ask_about_clusters(known, seed, answers):
 
     z = np.random.default_rng(0).normal(size=(N, 2))
     options = SimpleNamespace(n_clusters=4, max_depth=0, confidence="posterior", distance="euclidean", decay=0.1)
-    round_ = Round(z, "kmeans", lambda: None, None, (1.0, 0.0), make_query, seed)
+    round_ = Round(z, "kmeans", lambda: None, None, (1.0, 0.0), make_query, seed, None)
     conversation = by_cluster(round_, known, Plan(4, 0), options)
     next(conversation)
     with pytest.raises(StopIteration) as end:
@@ -90,7 +91,7 @@ def test_later_rounds_ask_where_there_is_doubt_and_no_answer(unjudged, in_doubt)
     known = Known(dict.fromkeys(first[:3], ("cat", 1.0)), asked=set(first[1:]))
     graph = knn_graph(points)
     round_ = Round(
-        points, "kmeans", lambda: graph, previous, unjudged, lambda cluster, index: SimpleNamespace(id=index), 0
+        points, "kmeans", lambda: graph, previous, unjudged, lambda cluster, index: SimpleNamespace(id=index), 0, None
     )
     chosen = round_.candidates(known, Plan(2, 0))
     assert {in_doubt} == {b for cluster in chosen for b in blob[cluster.rows]}
@@ -104,7 +105,7 @@ def test_the_first_round_asks_about_the_largest_clusters_without_a_known_label()
     blob = np.random.default_rng(0).permutation(np.repeat(np.arange(6), [30, 20, 20, 20, 15, 25]))
     points = 50 * np.eye(6)[blob] + np.random.default_rng(1).normal(size=(130, 6))
     known = Known({int(np.flatnonzero(blob == k)[0]): ("cat", 1.0) for k in (0, 1, 3)})
-    round_ = Round(points, "kmeans", lambda: knn_graph(points), None, (1.0, 0.0), lambda cluster, index: None, 0)
+    round_ = Round(points, "kmeans", lambda: knn_graph(points), None, (1.0, 0.0), lambda cluster, index: None, 0, None)
     chosen = round_.candidates(known, Plan(3, 0))
     assert [sorted(set(blob[cluster.rows])) for cluster in chosen] == [[5], [2], [4]]
 
@@ -114,7 +115,7 @@ def test_the_first_questions_reach_every_cluster_from_any_seed():
     blob = np.random.default_rng(0).permutation(np.repeat(np.arange(12), 30))
     points = 6 * np.eye(12)[blob] + np.random.default_rng(1).normal(size=(360, 12))
     for seed in range(20):
-        round_ = Round(points, "kmeans", lambda: None, None, (1.0, 0.0), lambda cluster, index: None, seed)
+        round_ = Round(points, "kmeans", lambda: None, None, (1.0, 0.0), lambda cluster, index: None, seed, None)
         chosen = round_.candidates(Known({}), Plan(12, 0))
         assert sorted(np.concatenate([cluster.rows for cluster in chosen]).tolist()) == list(range(360))
         assert {frozenset(blob[cluster.rows]) for cluster in chosen} == {frozenset([k]) for k in range(12)}
@@ -133,15 +134,21 @@ def test_many_known_labels_do_not_make_more_clusters_than_can_be_found(monkeypat
     monkeypatch.setattr(_propagation, "partition", spy)
     points, opinion = np.random.default_rng(0).normal(size=(2000, 2)), np.full((2000, 2), 0.5)
     previous = Spread(np.arange(2), np.zeros(2000, dtype=int), np.zeros(2000), opinion, opinion) if later else None
-    round_ = Round(points, "kmeans", lambda: None, previous, (1.0, 0.0), lambda cluster, index: None, 0)
+    round_ = Round(points, "kmeans", lambda: None, previous, (1.0, 0.0), lambda cluster, index: None, 0, None)
     chosen = round_.candidates(Known(dict.fromkeys(range(100), ("cat", 1.0))), Plan(n_questions, 0))
     assert (seen, len(chosen)) == ([max(20, n_questions)], n_questions)
 
 
+def learns_nothing(n_classes, rows, code, confidence, at, *, random_state):
+    return np.full((len(at), n_classes), 1 / n_classes)
+
+
 def labels_spread(table, known, points):
-    """What `by_graph` makes of known labels alone."""
-    graph = knn_graph(points, n_neighbors=5)
-    round_ = Round(points, "kmeans", lambda: graph, None, (1.0, 0.0), None, 0, table)
+    """What `by_graph` makes of known labels alone, with a forest of the table, or what learns nothing if it is None."""
+    graph, learned = knn_graph(points, n_neighbors=5), learns_nothing
+    if table is not None:
+        learned = partial(forest_opinion, table)
+    round_ = Round(points, "kmeans", lambda: graph, None, (1.0, 0.0), None, 0, learned)
     with pytest.raises(StopIteration) as end:
         next(by_graph(round_, Known(known), None, None))
     return end.value.value

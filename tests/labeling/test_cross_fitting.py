@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics.pairwise import rbf_kernel
 
-from sklvae.labeling import _cross_fitting, forest_opinion, judged_pool
+from sklvae.labeling import _cross_fitting, _learners, forest_opinion, judged_pool, kernel_opinion
 
 N, N_CLASSES = 200, 3
 
@@ -106,6 +109,60 @@ def test_the_forest_is_the_one_of_scikit_learn_with_a_column_for_each_class(trut
     assert (other != said).any()
 
 
+def test_the_kernel_is_exact_while_labels_are_few_and_has_a_column_for_each_class(truth):
+    X = np.random.default_rng(1).normal(size=(N, 2)) + truth[:, None]
+    known = np.flatnonzero(truth != 1)[:40]
+    confidence = np.linspace(0.1, 1, 40)
+    said = kernel_opinion(X, N_CLASSES, known, truth[known], confidence, np.arange(N), random_state=0)
+    gamma, signs = 1 / X.var(axis=0).sum(), truth[known] - 1
+    gram = rbf_kernel(X[known], gamma=gamma)
+
+    def loss(dual):
+        """The regression in its dual: ``|f|^2 / 2 + 10 sum_i w_i log(1 + exp(-y_i f_i))``, and an intercept."""
+        f = gram @ dual[1:] + dual[0]
+        return dual[1:] @ gram @ dual[1:] / 2 + 10 * confidence @ np.logaddexp(0, -signs * f)
+
+    dual = minimize(loss, np.zeros(41), method="L-BFGS-B", options={"maxfun": 10**6, "maxiter": 10**4}).x
+    expected = expit(rbf_kernel(X, X[known], gamma=gamma) @ dual[1:] + dual[0])
+    np.testing.assert_allclose(said[:, 2], expected, atol=0.01)
+    np.testing.assert_allclose(said.sum(axis=1), 1)
+    assert not said[:, 1].any()
+    some = np.array([5, 3])
+    np.testing.assert_allclose(
+        kernel_opinion(X, N_CLASSES, known, truth[known], confidence, some, random_state=0), said[some]
+    )
+    assert kernel_opinion(X, N_CLASSES, known, truth[known], confidence, some[:0]).shape == (0, N_CLASSES)
+
+
+def test_the_unit_of_the_points_does_not_matter_to_the_kernel(truth):
+    X, known = np.random.default_rng(1).normal(size=(N, 2)) + truth[:, None], np.arange(40)
+    one, other = (
+        kernel_opinion(unit * X, N_CLASSES, known, truth[known], np.ones(40), np.arange(N), random_state=0)
+        for unit in (1.0, 1000.0)
+    )
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_kernel_of_one_class_is_certain_of_it_and_equal_points_are_no_fault(truth):
+    X, known = np.zeros((N, 2)), np.arange(40)
+    said = kernel_opinion(X, N_CLASSES, known, np.full(40, 1), np.ones(40), np.arange(3))
+    np.testing.assert_array_equal(said, [[0, 1, 0]] * 3)
+    shares = np.bincount(truth[:40], minlength=3) / 40
+    said = kernel_opinion(X, N_CLASSES, known, truth[:40], np.ones(40), np.arange(3), random_state=0)
+    np.testing.assert_allclose(said, [shares] * 3, atol=0.01)
+
+
+def test_random_state_decides_the_landmarks_where_labels_are_many(truth, monkeypatch):
+    monkeypatch.setattr(_learners, "MOST_LANDMARKS", 5)
+    X, known = np.random.default_rng(1).normal(size=(N, 2)) + truth[:, None], np.arange(40)
+    said = [
+        kernel_opinion(X, N_CLASSES, known, truth[known], np.ones(40), np.arange(N), random_state=seed)
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(said[0], said[1])
+    assert not np.allclose(said[0], said[2])
+
+
 def test_a_label_of_its_own_for_most_rows_is_no_fault():
     X = np.random.default_rng(0).normal(size=(60, 2))
     said = forest_opinion(X, 40, np.arange(40), np.arange(40), np.ones(40), np.arange(60), random_state=0)
@@ -114,8 +171,8 @@ def test_a_label_of_its_own_for_most_rows_is_no_fault():
 
 def test_many_labels_are_judged_by_some_and_learned_from_by_some(truth, monkeypatch):
     monkeypatch.setattr(_cross_fitting, "MOST_JUDGES", 10)
-    monkeypatch.setattr(_cross_fitting, "MOST_LEARNED", 20)
-    monkeypatch.setattr(_cross_fitting, "BLOCK", 7)
+    monkeypatch.setattr(_learners, "MOST_LEARNED", 20)
+    monkeypatch.setattr(_learners, "BLOCK", 7)
     X, known, seen = np.random.default_rng(0).normal(size=(N, 2)), np.arange(N), []
 
     def way(rows, code, confidence, at):
