@@ -8,7 +8,8 @@ benchmarks/results/cluster_label.jsonl as it ends; a fit that is there already i
 there. The oracle is a `SimulatedOracle` on the true training labels. A row of X (what the default asks about) gets its
 own label; for a decoded center (what the paper asks about) the five nearest training images vote, and less than half of
 the votes is answered INVALID. In `...-erring` one answer in twenty, at random, is another class. `...-no-contrast` and
-the like leave a part out, see `PARTS`; `...-no-gradients-no-contrast` two.
+the like leave a part out, see `PARTS`; `...-no-kernel-no-gradients` two, and `...-no-kernel-no-gradients-no-contrast`
+three: these are from before there were the two.
 """
 
 import argparse
@@ -113,6 +114,11 @@ def no_edges(images, shape):
     return np.zeros((len(images), 1))
 
 
+def what_is_spread(ways, n_samples, rows, code, confidence, prior, *, random_state):
+    """In place of `judged_pool`: what the first way says."""
+    return ways[0](rows, code, confidence, np.arange(n_samples))
+
+
 @contextmanager
 def as_before():
     """Half the steps before the first question, and a temperature of 0.2 in the contrast, in place of 0.1."""
@@ -121,6 +127,7 @@ def as_before():
 
 
 PARTS = {
+    "kernel": ({}, partial(patch.object, _propagation, "judged_pool", what_is_spread)),
     "gradients": ({}, partial(patch.object, _points, "gradient_histograms", no_edges)),
     "contrast": ({"attraction": 0.0}, nullcontext),
     "views": ({"augment": None, "gamma": 2000.0}, nullcontext),
@@ -133,18 +140,19 @@ PARTS = {
     "falling": ({}, partial(patch.object, _cluster_label, "sees_views", lambda augment, event: False)),
     "units": ({}, partial(patch.object, _moments, "are_components", lambda rows, mean, variance: False)),
 }
-"""Parts of ours: the parameters, and the context, that leave one out. Gradients, by which neighbors among images are
-found (pixels take their place); the contrast of views of neighbors (latents take the place of directions); views (with
-them go contrast, small moves in predictions, the falling rate, and the steps of each phase are those without views);
-later questions where there is most doubt, in place of the largest clusters without an answer; the pool of graph and
-classifier, weighed by how well they foretold answers, in place of the classifier alone; known labels beside those that
-are spread, in training; the network's own sure guesses taught to views; the strength of views that the images bear, in
-place of the full one; longer pretraining with a colder contrast; the learning rate that falls to zero in each phase;
-one unit for all principal components, in place of one for each."""
+"""Parts of ours: the parameters, and the context, that leave one out. The kernel of edges beside the graph; gradients,
+by which neighbors among images are found (pixels take their place); the contrast of views of neighbors (latents take
+the place of directions); views (with them go contrast, small moves in predictions, the falling rate, and the steps of
+each phase are those without views); later questions where there is most doubt, in place of the largest clusters without
+an answer; the pool of graph and classifier, weighed by how well they foretold answers, in place of the classifier
+alone; known labels beside those that are spread, in training; the network's own sure guesses taught to views; the
+strength of views that the images bear, in place of the full one; longer pretraining with a colder contrast; the
+learning rate that falls to zero in each phase; one unit for all principal components, in place of one for each."""
 
 
 def takes_part(name, part):
     """Whether there is anything to leave out. MNIST's views have full strength; ten questions are one round."""
+    name = name.partition("-no-")[0]
     if part == "units":
         return name == "mnist-components"
     if "-images-" not in name:
@@ -156,12 +164,14 @@ def takes_part(name, part):
     return part not in ("doubt", "pool") or not name.endswith("-10")
 
 
-LEFT_OUT = {f"{name}-no-{part}": (name, part) for name in CONFIGURATIONS for part in PARTS if takes_part(name, part)}
-LEFT_OUT |= {
-    f"{name}-no-gradients-no-{part}": (f"{name}-no-gradients", part)
-    for name, part in LEFT_OUT.values()
-    if f"{name}-no-gradients" in LEFT_OUT and part != "gradients"
-}
+def leaves_out(names, parts):
+    return {f"{name}-no-{part}": (name, part) for name in names for part in parts if takes_part(name, part)}
+
+
+LEFT_OUT = leaves_out(CONFIGURATIONS, PARTS)
+LEFT_OUT |= leaves_out([name for name in LEFT_OUT if name.endswith("-no-kernel")], ["gradients"])
+BEFORE = [name for name in LEFT_OUT if name.endswith("-no-kernel-no-gradients")]
+LEFT_OUT |= leaves_out(BEFORE, [part for part in PARTS if part not in ("kernel", "gradients")])
 ALL = [*CONFIGURATIONS, *LEFT_OUT]
 
 

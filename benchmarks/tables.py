@@ -18,6 +18,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+from cluster_label import what_is_spread
 from peers import by_neighbors, forest, of_rows
 from records import keep, mean_and_spread, read
 from scipy.stats import rankdata
@@ -66,11 +67,6 @@ def load(name):
     return frame.iloc[:, :-1].to_numpy(dtype=float), np.unique(frame.iloc[:, -1].astype(str), return_inverse=True)[1]
 
 
-def graph_alone(ways, n_samples, rows, code, confidence, prior, *, random_state=None):
-    """In place of `judged_pool`: what the first way says."""
-    return ways[0](rows, code, confidence, np.arange(n_samples))
-
-
 def split(name, seed):
     """Training and test part."""
     X, y = load(name)
@@ -87,7 +83,7 @@ def fit_ours(X, y, seed):
 def run_without_forest(name, seed):
     """Ours with labels of the graph alone, which asks its own questions."""
     X, X_test, y, y_test = split(name, seed)
-    with patch.object(_propagation, "judged_pool", graph_alone):
+    with patch.object(_propagation, "judged_pool", what_is_spread):
         ours = fit_ours(X, y, seed)
     return {"data": name, "seed": seed, "without": "forest", "sklvae": ours.score(X_test, y_test)}
 
