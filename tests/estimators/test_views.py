@@ -164,7 +164,7 @@ def test_what_views_share_is_clustered_first_and_later_inputs_beside_it(quick_im
 
     monkeypatch.setattr(_propagation, "partition", spy)
     fit = quick_images(n_rounds=3)
-    n_inputs, n_directions = 50, fit.net_.module_.model.vae.n_directions.item()
+    n_inputs, n_directions = 100, fit.net_.module_.model.vae.n_directions.item()
     first, *later = seen
     assert first == (len(fit.labels_), n_directions)
     assert later == [(len(fit.labels_), n_inputs + n_directions)] * 2
