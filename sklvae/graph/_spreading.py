@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array, eye_array
 from scipy.sparse.csgraph import dijkstra
-from scipy.sparse.linalg import cg
 
 __all__ = ["spread_labels"]
+
+AT_ONCE = 16
+"""Classes whose mass is found together: a pass over the graph costs hardly more than for one."""
 
 
 def spread_labels(graph: csr_array, seeds: NDArray[Any], *, alpha: float = 0.99) -> NDArray[np.float64]:
@@ -50,12 +52,35 @@ def spread_labels(graph: csr_array, seeds: NDArray[Any], *, alpha: float = 0.99)
     degree = np.asarray(graph.sum(axis=1)).ravel()
     root = diags_array(1 / np.sqrt(np.maximum(degree, np.finfo(np.float64).tiny)))
     system = (eye_array(graph.shape[0]) - alpha * (root @ graph @ root)).tocsr()
-    mass = np.stack([cg(system, (1 - alpha) * seed, rtol=1e-6)[0] for seed in seeds.T], axis=1)
+    seeds = (1 - alpha) * np.asarray(seeds, dtype=np.float64)
+    mass = np.concatenate(
+        [_solution(system, seeds[:, i : i + AT_ONCE]) for i in range(0, seeds.shape[1], AT_ONCE)], axis=1
+    )
     mass = np.maximum(mass, 0)  # the solver's rounding
     total = mass.sum(axis=0)
     mass = mass / np.where(total > 0, total, 1)
     row = mass.sum(axis=1, keepdims=True)
     return _carried_on(graph, np.divide(mass, row, out=np.zeros_like(mass), where=row > 0))
+
+
+def _solution(system: csr_array, right: NDArray[np.float64], rtol: float = 1e-6) -> NDArray[np.float64]:
+    """Solve ``system @ x = right`` by conjugate gradients, the columns side by side, until all are near."""
+    x, residual, direction = np.zeros_like(right), right.copy(), right.copy()
+    left = np.square(residual).sum(axis=0)
+    enough = rtol**2 * left
+    while (left > enough).any():
+        along = system @ direction
+        step = _ratio(left, (direction * along).sum(axis=0))
+        x += step * direction
+        residual -= step * along
+        before, left = left, np.square(residual).sum(axis=0)
+        direction = residual + _ratio(left, before) * direction
+    return x
+
+
+def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """a / b, and 0 where b is 0: of a column that is solved."""
+    return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
 
 
 def _carried_on(graph: csr_array, share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, diags_array, eye_array
 from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import cg
 from scipy.spatial.distance import cdist, pdist
 from sklearn.decomposition import PCA
 
@@ -42,6 +43,19 @@ def test_spreading_solves_the_linear_system():
     F = np.linalg.solve(np.eye(50) - 0.99 * root @ W @ root, 0.01 * seeds)
     F = F / F.sum(axis=0)
     np.testing.assert_allclose(spread_labels(graph, seeds), F / F.sum(axis=1, keepdims=True), atol=1e-3)
+
+
+def test_many_classes_are_each_spread_as_if_alone():
+    """Also one of which no label is known."""
+    rng = np.random.default_rng(0)
+    graph, seeds = knn_graph(rng.normal(size=(400, 3))), np.zeros((400, 40))
+    rows = rng.permutation(400)[:39]
+    seeds[rows, np.arange(39)] = rng.uniform(0.01, 1, 39)
+    root = diags_array(1 / np.sqrt(graph.sum(axis=1)))
+    system = eye_array(400) - 0.99 * (root @ graph @ root)
+    mass = np.stack([cg(system, seed, rtol=1e-10)[0] for seed in seeds.T], axis=1)
+    share = mass / np.maximum(mass.sum(axis=0), 1e-300)
+    np.testing.assert_allclose(spread_labels(graph, seeds), share / share.sum(axis=1, keepdims=True), atol=1e-4)
 
 
 @settings(max_examples=20)
