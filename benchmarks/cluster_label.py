@@ -317,7 +317,8 @@ def parts_table(records):
     """What each part is worth: ours with and without it at the seeds that both have, and the gain of each seed."""
     print("\n| configuration | left out | seeds | test accuracy %: ours, without | gain | calibration error: same |")
     print("|---" * 6 + "|")
-    for name, (whole, part) in LEFT_OUT.items():
+    both = [(name, name.removesuffix("-no-kernel-no-gradients"), "kernel, gradients") for name in BEFORE]
+    for name, whole, part in both + [(name, *left_out) for name, left_out in LEFT_OUT.items()]:
         ours, less = ({r["seed"]: r for r in records if r["configuration"] == which} for which in (whole, name))
         pairs = [(ours[seed], less[seed]) for seed in less if seed in ours]
         if not pairs:
