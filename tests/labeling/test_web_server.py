@@ -261,9 +261,10 @@ def test_the_page_learns_of_the_end(web, client, until):
         oracle = web(CLASSES)
         page, told = client(oracle), []
         version = page.state()["version"]
+        before = oracle._service.page.seen
         waiting = threading.Thread(target=lambda: told.append(page("GET", f"state/{version}")[2]))  # noqa: B023
         waiting.start()
-        until(lambda: oracle._service.page.seen > 0)  # noqa: B023
+        until(lambda: oracle._service.page.seen > before)  # noqa: B023
         stop(oracle)
         waiting.join(20)
         assert f'"phase":"{phase}"'.encode() in told[0]
