@@ -113,7 +113,7 @@ def test_the_first_points_are_edges_of_images_and_tables_in_standard_deviations(
     learner(inner, initial="coreset", n_rounds=1, batch_size=12).fit(given, oracle=oracle)
     points = PCA(50).fit_transform(scale(rows))
     if "table" not in kind:
-        points = PCA(100).fit_transform(scale(gradient_histograms(rows, (1, 8, 8)), axis=1))
+        points = PCA(100).fit_transform(scale(gradient_histograms(rows, (1, 8, 8)).astype(float), axis=1))
     expected = query("coreset", 12, embedding=points, labels=np.full(200, -1), random_state=0)
     assert [q.index for q in oracle.batches[0]] == expected.tolist()
 
