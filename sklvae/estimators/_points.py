@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ..graph import gradient_histograms, knn_graph, principal_points
-from ._input import chunks
 from ._moments import feature_moments
 
 __all__ = ["input_points", "inputs_graph", "side_by_side"]
 
 N_OF_EDGES = 100
 """Components of gradients: twice as many as of a table, since less of their variance is in the first ones."""
+
+FEW = 64
+"""Images that are looked at together until one has an edge."""
 
 NO_VARIANCE = 1e-10
 """Share of the mean square that is left of the variance of equal points by rounding."""
@@ -28,7 +30,7 @@ def input_points(rows: NDArray[Any], event: Sequence[int]) -> NDArray[np.float32
     if len(event) != 3:
         return principal_points(rows, feature_moments(rows, shared=False)[1])
     edges = partial(gradient_histograms, shape=event)
-    if any(edges(chunk).any() for chunk in chunks(rows)):
+    if any(edges(rows[i : i + FEW]).any() for i in range(0, len(rows), FEW)):
         return principal_points(rows, describe=edges, by_row=True, n_components=N_OF_EDGES)
     return principal_points(rows, by_row=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,14 @@ def principal_points(
     (90, 5)
     """
 
-    def described(chunk: NDArray[Any]) -> NDArray[Any]:
-        points = chunk / scale
-        return describe(points) if describe else points
+    def described(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        n = max(1, CHUNK // rows.shape[1])
+        for i in range(0, len(rows), n):
+            points = rows[i : i + n] / scale
+            yield describe(points) if describe else points
 
     n_fitted = min(MOST_FITTED, max(MOST_VALUES // rows.shape[1], n_components))
-    some = described(rows[:: -(-len(rows) // n_fitted)])
+    some = np.concatenate(list(described(rows[:: -(-len(rows) // n_fitted)])))
     by_row = by_row and bool(standardized(some).any())
     as_they_are = some.shape[1] <= n_components
     # Far from zero, float32 is inexact, and so are the moments that the components are found by.
@@ -69,12 +71,10 @@ def principal_points(
     def scaled(points: NDArray[Any]) -> NDArray[np.float32]:
         return (standardized(points) if by_row else points - center).astype(np.float32)
 
-    n = max(1, CHUNK // rows.shape[1])
-    chunks = (scaled(described(rows[i : i + n])) for i in range(0, len(rows), n))
     if as_they_are:
-        return np.concatenate(list(chunks))
+        return np.concatenate([scaled(points) for points in described(rows)])
     pca = PCA(min(n_components, len(rows)), random_state=0).fit(scaled(some))
-    return np.concatenate([pca.transform(chunk) for chunk in chunks])
+    return np.concatenate([pca.transform(scaled(points)) for points in described(rows)])
 
 
 def standardized(rows: NDArray[Any]) -> NDArray[Any]:

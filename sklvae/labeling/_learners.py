@@ -17,7 +17,7 @@ from ._cross_fitting import evenly
 
 __all__ = ["forest_opinion", "kernel_opinion"]
 
-MOST_LEARNED, BLOCK = 10_000, 100_000
+MOST_LEARNED, BLOCK = 10_000, 10_000
 """Labels, evenly spaced, that are learned from, and rows that are inferred at a time."""
 
 MOST_LANDMARKS, C = 1000, 10.0
